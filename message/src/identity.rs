@@ -1,0 +1,75 @@
+//! Who a message belongs to: the run, and the pod that spoke for it.
+
+/// The word for an identity that nobody knows, as publishers in the field send it.
+pub const UNKNOWN: &str = "unknown";
+
+/// A run, by the three names its subject carries.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RunIdentity {
+    /// Kubernetes namespace.
+    pub namespace: String,
+    /// Name of the workflow object.
+    pub name: String,
+    /// Its uid, or [`UNKNOWN`].
+    pub uid: String,
+}
+
+/// What makes two messages belong to one run: namespace and uid, or namespace and name where the uid is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunKey {
+    /// Kubernetes namespace.
+    pub namespace: String,
+    /// The uid, or empty where it is unknown.
+    pub uid: String,
+    /// The name, only where the uid is unknown; else empty.
+    pub name: String,
+}
+
+/// Whether a name says nothing: empty, or the word `unknown`.
+#[must_use]
+pub fn names_nothing(name: &str) -> bool {
+    name.is_empty() || name == UNKNOWN
+}
+
+impl RunIdentity {
+    /// A run nobody can name.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { namespace: UNKNOWN.to_owned(), name: UNKNOWN.to_owned(), uid: UNKNOWN.to_owned() }
+    }
+
+    /// The key of this run.
+    #[must_use]
+    pub fn key(&self) -> RunKey {
+        if names_nothing(&self.uid) {
+            RunKey { namespace: self.namespace.clone(), uid: String::new(), name: self.name.clone() }
+        } else {
+            RunKey { namespace: self.namespace.clone(), uid: self.uid.clone(), name: String::new() }
+        }
+    }
+}
+
+/// What a pod says of itself through labels, annotations, owner references and the downward API. A step cannot change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodIdentity {
+    /// The run.
+    pub run: RunIdentity,
+    /// Run id of an outer system.
+    pub run_id: Option<String>,
+    /// The step this pod runs.
+    pub step_id: Option<String>,
+    /// Name of the pod.
+    pub pod: Option<String>,
+    /// Uid of the pod; it goes into every id.
+    pub pod_uid: String,
+    /// Attempt of the step.
+    pub attempt: Option<u32>,
+    /// Default for [`crate::Message::agent_id`].
+    pub agent_id: Option<String>,
+    /// Default for [`crate::Message::stage`].
+    pub stage: Option<String>,
+    /// Default for [`crate::Message::channel`].
+    pub channel: Option<String>,
+    /// `native`, `argo`, ...
+    pub runtime: Option<String>,
+}
