@@ -1,0 +1,41 @@
+use super::*;
+
+#[test]
+fn a_failing_condition_is_named_until_it_holds() {
+    let readiness = Readiness::default();
+    readiness.hold("nats");
+    readiness.fail("postgres", "connection refused");
+    assert!(!readiness.is_ready());
+    let (status, body) = readiness.report();
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(body, "nats: ok\npostgres: connection refused\n");
+    readiness.hold("postgres");
+    assert_eq!(readiness.report().0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_port_answers_and_stops_with_the_token() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = bind("tests", ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(serve(listener, Readiness::default(), Arc::new(Registry::default()), stop.clone()));
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    stop.cancel();
+    served.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_taken_address_is_named_with_the_way_out() {
+    let taken = bind("tests", ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = bind("the api", address).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on `{address}` for the api; choose another address or stop what uses it")
+    );
+}

@@ -1,0 +1,55 @@
+//! Logs: to standard error, as text on a terminal and as one JSON object a line elsewhere. Standard output belongs to
+//! what a command prints.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// One object a line, for programs.
+    Json,
+}
+
+/// Settings of logs, to flatten into a command's arguments.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Logs")]
+pub struct LogArgs {
+    /// What is logged: a level (error, warn, info, debug, trace) or directives such as `info,sidecar=debug`
+    #[arg(long, env = "AGENT_COMMS_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// How log lines look
+    #[arg(long, env = "AGENT_COMMS_LOG_FORMAT", default_value = "auto", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// Starts logging. A filter that cannot be read means `info`, told in the first line: logs are no reason to refuse work.
+/// A second call in one process changes nothing.
+pub fn start(args: &LogArgs) {
+    let parsed = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&args.log);
+    let (filter, problem) = match parsed {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new("info"), Some(error)),
+    };
+    let terminal = std::io::stderr().is_terminal();
+    let json = match args.log_format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal && !json);
+    let started = if json {
+        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    } else {
+        builder.try_init()
+    };
+    if let (Ok(()), Some(error)) = (started, problem) {
+        tracing::warn!(log.filter = args.log, error = %error, "log filter cannot be read, using `info`");
+    }
+}

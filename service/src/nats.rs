@@ -1,0 +1,149 @@
+//! The connection to NATS: settings shared by every process that has one.
+//!
+//! Certificates are given by path, because the client reads the files again at each connect: a renewed certificate is
+//! used from the next connection on.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_nats::ConnectOptions;
+
+use crate::tls;
+
+/// A dead peer is noticed after three of these.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// The longest wait between two tries to connect.
+const LONGEST_DELAY: Duration = Duration::from_secs(8);
+
+/// Settings of the connection, to flatten into a command's arguments.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "NATS")]
+pub struct NatsArgs {
+    /// Servers, separated by commas; `tls://` everywhere but on this machine
+    #[arg(long, env = "AGENT_COMMS_NATS_URL", default_value = "tls://127.0.0.1:4222", value_name = "URL,...")]
+    pub nats_url: String,
+    /// Certificates of the authorities to trust, a PEM file
+    #[arg(long, env = "AGENT_COMMS_NATS_CA", value_name = "FILE")]
+    pub nats_ca: Option<PathBuf>,
+    /// The same as PEM text, for where there is no file
+    #[arg(long, env = "AGENT_COMMS_NATS_CA_PEM", value_name = "PEM", hide_env_values = true, conflicts_with = "nats_ca")]
+    pub nats_ca_pem: Option<String>,
+    /// This process's certificate, a PEM file; it says who we are
+    #[arg(long, env = "AGENT_COMMS_NATS_CERT", value_name = "FILE", requires = "nats_key")]
+    pub nats_cert: Option<PathBuf>,
+    /// Its private key, a PEM file
+    #[arg(long, env = "AGENT_COMMS_NATS_KEY", value_name = "FILE", requires = "nats_cert")]
+    pub nats_key: Option<PathBuf>,
+    /// Prefix of the subjects that answers come to; the server grants us only our own
+    #[arg(long, env = "AGENT_COMMS_NATS_INBOX_PREFIX", value_name = "PREFIX")]
+    pub nats_inbox_prefix: Option<String>,
+    /// Allow a connection without TLS to a server on this machine
+    #[arg(long, env = "AGENT_COMMS_NATS_PLAINTEXT")]
+    pub nats_plaintext: bool,
+}
+
+/// Why the settings of the connection cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NatsSettingsError {
+    /// A URL cannot be read.
+    #[error("nats url `{url}` cannot be read; write it as tls://host:4222")]
+    Url {
+        /// As given.
+        url: String,
+        /// What is wrong.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Plain text was asked for to another machine.
+    #[error(
+        "nats server `{0}` is not on this machine: a connection without TLS is allowed to 127.0.0.1, [::1] and localhost only"
+    )]
+    Plaintext(String),
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// The authorities given as text could not be put where the client reads them.
+    #[error("cannot write the nats authorities to `{path}`; give a directory that this process may write to")]
+    Scratch {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl NatsArgs {
+    /// Checks every file and gives the options to connect with: TLS required, endless jittered reconnects, the first
+    /// connect included. `scratch` is a directory for authorities that were given as text.
+    ///
+    /// # Errors
+    /// When a URL cannot be read, a file cannot be used, or plain text would leave this machine.
+    pub fn options(&self, name: &str, scratch: &Path) -> Result<ConnectOptions, NatsSettingsError> {
+        for server in self.servers()? {
+            let local = matches!(server.host(), "127.0.0.1" | "::1" | "[::1]" | "localhost");
+            if self.nats_plaintext && !local {
+                return Err(NatsSettingsError::Plaintext(server.host().to_owned()));
+            }
+        }
+        let mut options = ConnectOptions::new()
+            .name(name)
+            .require_tls(!self.nats_plaintext)
+            .retry_on_initial_connect()
+            .ping_interval(PING_INTERVAL)
+            // A cluster announces addresses that its certificate need not name.
+            .ignore_discovered_servers()
+            .reconnect_delay_callback(reconnect_delay);
+        if let Some(prefix) = &self.nats_inbox_prefix {
+            options = options.custom_inbox_prefix(prefix);
+        }
+        if let Some(path) = self.authorities(scratch)? {
+            tls::certificates(&path)?;
+            options = options.add_root_certificates(path);
+        }
+        if let (Some(certificate), Some(key)) = (&self.nats_cert, &self.nats_key) {
+            tls::certificates(certificate)?;
+            tls::private_key(key)?;
+            options = options.add_client_certificate(certificate.clone(), key.clone());
+        }
+        Ok(options)
+    }
+
+    /// The servers to connect to.
+    ///
+    /// # Errors
+    /// When a URL cannot be read.
+    pub fn servers(&self) -> Result<Vec<async_nats::ServerAddr>, NatsSettingsError> {
+        let parse = |url: &str| url.parse().map_err(|source| NatsSettingsError::Url { url: url.to_owned(), source });
+        self.nats_url.split(',').map(str::trim).map(parse).collect()
+    }
+
+    fn authorities(&self, scratch: &Path) -> Result<Option<PathBuf>, NatsSettingsError> {
+        let Some(pem) = &self.nats_ca_pem else {
+            return Ok(self.nats_ca.clone());
+        };
+        let path = scratch.join("nats-ca.pem");
+        let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(pem.as_bytes()));
+        written.map_err(|source| NatsSettingsError::Scratch { path: path.clone(), source })?;
+        Ok(Some(path))
+    }
+}
+
+/// Doubles from 50 ms to the longest, each less a random part of up to a half: after a restart of the server not every
+/// pod knocks in the same millisecond.
+fn reconnect_delay(attempts: usize) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+    let full = Duration::from_millis(50).saturating_mul(1 << doublings).min(LONGEST_DELAY);
+    full.mul_f64(1.0 - 0.5 * random_fraction())
+}
+
+/// A number from 0 to 1. The keys of a hasher are random for each one made, which is as much chance as jitter needs.
+fn random_fraction() -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let bits = u32::try_from(RandomState::new().hash_one(0) & u64::from(u32::MAX)).unwrap_or(0);
+    f64::from(bits) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;
