@@ -33,3 +33,6 @@ impl FromStr for Cursor {
         Ok(Self { epoch, sequence })
     }
 }
+
+#[cfg(test)]
+mod tests;

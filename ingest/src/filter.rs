@@ -50,3 +50,6 @@ fn is_run(stored: &StoredMessage, run: &str) -> bool {
 fn holds(content: Option<&str>, text: &str) -> bool {
     content.is_some_and(|content| content.to_lowercase().contains(&text.to_lowercase()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! It must never acknowledge a message before it is committed, and never drop one that it cannot read: such a message
 //! is a dead letter, with its bytes.
 
+pub mod api;
 pub mod cursor;
 pub mod filter;
+pub mod read;
 pub mod stored;
