@@ -6,5 +6,6 @@
 pub mod api;
 pub mod cursor;
 pub mod filter;
+pub mod live;
 pub mod read;
 pub mod stored;
