@@ -1,1 +1,25 @@
-//! Placeholder root.
+//! The real neighbours of agent-comms, for the demo and the tests: NATS with `JetStream`, `PostgreSQL`, Chromium, and the
+//! certificates between them.
+//!
+//! A neighbour that is installed is used; one that is missing is fetched once into the user's cache directory, without
+//! root. Every server runs on loopback, on a free port, in a directory of its own, and ends with the process that started
+//! it, however that ends ([`Process`]).
+//!
+//! This crate never imitates a neighbour, never touches a server it did not start, and is no part of what is shipped.
+
+pub mod cache;
+pub mod certificates;
+pub mod nats;
+pub mod port;
+pub mod postgres;
+pub mod process;
+
+mod directory;
+mod janitor;
+mod python;
+
+pub use cache::Cache;
+pub use certificates::{Authority, Identity};
+pub use nats::Nats;
+pub use postgres::Postgres;
+pub use process::Process;

@@ -1,3 +1,0 @@
-//! The JSON that programs are given.
-
-pub mod event;
