@@ -1,1 +1,11 @@
-//! Placeholder root.
+//! From JetStream to PostgreSQL, exactly once, and from there to people: history, live streams and pages.
+//!
+//! It must never acknowledge a message before it is committed, and never drop one that it cannot read: such a message
+//! is a dead letter, with its bytes.
+
+pub mod api;
+pub mod cursor;
+pub mod filter;
+pub mod live;
+pub mod read;
+pub mod stored;

@@ -1,1 +1,33 @@
-//! Placeholder root.
+//! The injector: a mutating webhook that adds the sidecar to workflow pods.
+//!
+//! It must never reject a pod, and never call an API, a DNS server or a registry while a review waits: every review is answered
+//! `allowed: true` from what it holds and what is in memory.
+//!
+//! From a review to its answer: [`review`] reads it, [`policy`] decides who is looked at, [`plan`] says what such a pod should have in it
+//! (with [`runtime`], [`identity`], [`annotations`], [`files`] and [`container`]), [`patch`] brings the pod there and checks itself,
+//! [`mutate`] ties these together, [`server`] speaks TLS and HTTP.
+
+pub mod annotations;
+pub mod cli;
+pub mod container;
+pub mod files;
+pub mod identity;
+pub mod metrics;
+pub mod mutate;
+pub mod names;
+pub mod note;
+pub mod options;
+pub mod ours;
+pub mod patch;
+pub mod paths;
+pub mod plan;
+pub mod pod;
+pub mod policy;
+pub mod quantity;
+pub mod resources;
+pub mod review;
+pub mod runtime;
+pub mod serve;
+pub mod server;
+pub mod status;
+pub mod user;

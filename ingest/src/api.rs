@@ -1,0 +1,3 @@
+//! The JSON that programs are given.
+
+pub mod event;

@@ -1,0 +1,169 @@
+//! What is said, to everybody who watches, as it is stored: one consumer and one ring a replica, viewers as positions.
+//!
+//! Invariants kept here:
+//! - a viewer sees the messages that match its filter in strictly rising cursor order, each once, none left out: it is a
+//!   position and nothing else, and every way it is served (ring, table) moves that position over what it has seen;
+//! - a viewer is served from the ring only while its position is inside, else from the table, and there only up to the
+//!   watermark, below which nothing appears later;
+//! - of several copies of one message the one with the lowest cursor is shown. Where the ring cannot know (a resent copy)
+//!   the viewers that the copy matches wait until the table holds the answer;
+//! - a slow viewer costs nobody anything: no queue belongs to it, and what left the ring it reads from the table.
+
+mod copies;
+mod feed;
+mod metrics;
+mod ring;
+mod runs;
+mod step;
+mod subscription;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use async_nats::jetstream;
+use bytes::Bytes;
+use deadpool_postgres::Pool;
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::cursor::Cursor;
+use crate::filter::Filter;
+use crate::stored::StoredMessage;
+use metrics::LiveMetrics;
+use ring::{Limits, Ring};
+
+pub use runs::RunChanges;
+pub use subscription::Subscription;
+
+/// A message as viewers get it, rendered once for all of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// The message.
+    pub stored: Arc<StoredMessage>,
+    /// Its position.
+    pub cursor: Cursor,
+    /// Its JSON, see [`crate::api::event::data`].
+    pub json: Bytes,
+}
+
+impl Frame {
+    /// Renders a message.
+    #[must_use]
+    pub fn render(stored: StoredMessage) -> Self {
+        Self { cursor: stored.cursor, json: crate::api::event::data(&stored), stored: Arc::new(stored) }
+    }
+}
+
+/// What a viewer is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A message.
+    Message(Arc<Frame>),
+    /// Everything up to here was told; what follows is live. Told once, and again after [`Event::Degraded`].
+    CaughtUp(Cursor),
+    /// Nothing was told for a while; the viewer may go on from here.
+    Heartbeat(Cursor),
+    /// The cursor asked for cannot be honoured; the newest messages after this position follow instead.
+    Reset {
+        /// `unknown_epoch` or `expired`.
+        reason: &'static str,
+        /// The position that the stream goes on from.
+        cursor: Cursor,
+    },
+    /// The stream waits for the history or for the stream; nothing is lost, it goes on by itself.
+    Degraded,
+}
+
+/// Where a viewer starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the newest so many messages, oldest first.
+    Newest(usize),
+    /// With everything after this position.
+    After(Cursor),
+}
+
+/// The live side of a replica. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Hub(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    pool: Pool,
+    /// Everything at or below it is committed. Epoch 0 stands for: not known yet.
+    watermark: watch::Receiver<Cursor>,
+    ring: RwLock<Ring>,
+    /// Counts the changes of the ring: viewers wait on it.
+    changes: watch::Sender<u64>,
+    runs: runs::Changes,
+    metrics: LiveMetrics,
+    stop: CancellationToken,
+}
+
+impl Hub {
+    /// A hub whose streams end with the token. Nothing is live before [`Hub::run`].
+    #[must_use]
+    pub fn new(pool: Pool, watermark: watch::Receiver<Cursor>, stop: CancellationToken) -> Self {
+        Self(Arc::new(Shared {
+            pool,
+            watermark,
+            ring: RwLock::new(Ring::closed(Limits::DEFAULT)),
+            changes: watch::Sender::new(0),
+            runs: runs::Changes::default(),
+            metrics: LiveMetrics::default(),
+            stop,
+        }))
+    }
+
+    /// Adds its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.metrics.register(registry);
+    }
+
+    /// Follows the stream until the token is cancelled; what goes wrong is logged and tried again.
+    pub async fn run(&self, jetstream: jetstream::Context) {
+        let work = async {
+            tokio::join!(feed::follow(&self.0, &jetstream), copies::decide(&self.0), runs::publish(&self.0));
+        };
+        tokio::select! { () = self.0.stop.cancelled() => {}, () = work => {} }
+    }
+
+    /// Whether the stream is being followed.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.0.ring().is_open()
+    }
+
+    /// A viewer.
+    #[must_use]
+    pub fn subscribe(&self, filter: Filter, start: Start) -> Subscription {
+        Subscription::new(self.0.clone(), filter, start)
+    }
+
+    /// The runs as they change.
+    #[must_use]
+    pub fn runs(&self) -> RunChanges {
+        self.0.runs.listen(self.0.stop.clone())
+    }
+}
+
+impl Shared {
+    fn ring(&self) -> RwLockReadGuard<'_, Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the ring, then wakes the viewers once.
+    fn change<T>(&self, change: impl FnOnce(&mut Ring) -> T) -> T {
+        let result = {
+            let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+            let result = change(&mut ring);
+            self.metrics.observe(&ring);
+            result
+        };
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+use std::time::Duration;
+
+use message::RunKey;
+use tokio::time::Instant;
+
+use super::Pending;
+use crate::cursor::Cursor;
+
+fn key(uid: &str) -> RunKey {
+    RunKey { namespace: "demo".to_owned(), uid: uid.to_owned(), name: String::new() }
+}
+
+fn at(sequence: i64) -> Cursor {
+    Cursor { epoch: 1, sequence }
+}
+
+#[test]
+fn a_change_is_told_once_and_only_when_the_table_holds_it() {
+    let now = Instant::now();
+    let mut pending = Pending::default();
+    pending.note(key("a"), at(5), now);
+    pending.note(key("a"), at(7), now);
+    assert_eq!(pending.take(at(6), 10, now), vec![]);
+    assert_eq!(pending.take(at(7), 10, now), vec![key("a")]);
+    assert_eq!(pending.take(at(9), 10, now), vec![]);
+}
+
+#[test]
+fn silence_is_told_where_it_may_change_how_a_run_stands() {
+    let now = Instant::now();
+    let mut pending = Pending::default();
+    pending.note(key("a"), at(5), now);
+    assert_eq!(pending.take(at(5), 10, now).len(), 1);
+    let after = |seconds| now + Duration::from_secs(seconds);
+    assert_eq!(pending.take(at(5), 10, after(60)), vec![]);
+    assert_eq!(pending.take(at(5), 10, after(62)), vec![key("a")]);
+    assert_eq!(pending.take(at(5), 10, after(63)), vec![]);
+    assert_eq!(pending.take(at(5), 10, after(602)), vec![key("a")]);
+    assert_eq!(pending.take(at(5), 10, after(9_999)), vec![]);
+}
+
+#[test]
+fn one_tick_takes_no_more_than_it_may() {
+    let now = Instant::now();
+    let mut pending = Pending::default();
+    for uid in ["a", "b", "c"] {
+        pending.note(key(uid), at(1), now);
+    }
+    assert_eq!(pending.take(at(1), 2, now).len(), 2);
+    assert_eq!(pending.take(at(1), 2, now).len(), 1);
+}

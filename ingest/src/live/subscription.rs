@@ -1,0 +1,273 @@
+//! One viewer: a position over the ring and the table, and at most one page in hand.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::step::{self, Step};
+use super::{Event, Frame, Shared, Start};
+use crate::cursor::Cursor;
+use crate::filter::Filter;
+use crate::read::{self, ReadError};
+use crate::stored::StoredMessage;
+
+/// How long a viewer is told nothing before a heartbeat.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Rows read from the table at once.
+const PAGE: usize = 500;
+/// How many messages follow a reset.
+const AFTER_RESET: usize = 500;
+/// How long to wait before asking again a table that did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long a viewer waits for a copy to be decided before it is told so.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The messages that match a filter, from a position on, without gap or repeat. Dropping it ends it.
+#[derive(Debug)]
+pub struct Subscription {
+    shared: Arc<Shared>,
+    filter: Filter,
+    /// Until the position is known.
+    start: Option<Start>,
+    /// Everything that matches up to here is delivered or in hand.
+    position: Cursor,
+    /// The last message or heartbeat that was told.
+    told: Cursor,
+    in_hand: VecDeque<Event>,
+    caught_up: bool,
+    degraded: bool,
+    /// When it began to wait for a copy to be decided.
+    undecided_since: Option<Instant>,
+    heartbeat_at: Instant,
+    changes: watch::Receiver<u64>,
+    watermark: watch::Receiver<Cursor>,
+}
+
+/// What a viewer waits for, besides its heartbeat and the end.
+#[derive(Debug, Clone, Copy)]
+enum Wait {
+    /// There is something to do at once.
+    Nothing,
+    Ring,
+    Watermark,
+    Either,
+    Until(Instant),
+}
+
+impl Subscription {
+    pub(super) fn new(shared: Arc<Shared>, filter: Filter, start: Start) -> Self {
+        shared.metrics.viewers.inc();
+        Self {
+            changes: shared.changes.subscribe(),
+            watermark: shared.watermark.clone(),
+            shared,
+            filter,
+            start: Some(start),
+            position: Cursor::default(),
+            told: Cursor::default(),
+            in_hand: VecDeque::new(),
+            caught_up: false,
+            degraded: false,
+            undecided_since: None,
+            heartbeat_at: Instant::now() + HEARTBEAT,
+        }
+    }
+
+    /// The next event; nothing when the process stops. Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            if self.shared.stop.is_cancelled() {
+                return None;
+            }
+            if let Some(event) = self.in_hand.pop_front() {
+                self.heartbeat_at = Instant::now() + HEARTBEAT;
+                if let Event::Message(frame) = &event {
+                    self.told = frame.cursor;
+                }
+                return Some(event);
+            }
+            // Seen before looking: what changes from here on wakes the wait below.
+            self.changes.mark_unchanged();
+            let watermark = *self.watermark.borrow_and_update();
+            let wait = match self.start {
+                Some(start) => self.begin(start, watermark).await,
+                None => self.advance(watermark).await,
+            };
+            if self.in_hand.is_empty() {
+                self.wait(wait).await?;
+            }
+        }
+    }
+
+    /// Finds the position to start from.
+    async fn begin(&mut self, start: Start, watermark: Cursor) -> Wait {
+        let begun = match start {
+            Start::Newest(_) if watermark.epoch == 0 => return self.degrade(Wait::Watermark),
+            Start::Newest(limit) => self.begin_with_newest(limit, watermark, None).await,
+            Start::After(cursor) if self.in_reach(cursor) => {
+                self.go_on_from(cursor);
+                Ok(())
+            }
+            Start::After(_) if watermark.epoch == 0 => return self.degrade(Wait::Either),
+            Start::After(cursor) => self.begin_after(cursor, watermark).await,
+        };
+        match begun {
+            Ok(()) => Wait::Nothing,
+            Err(error) => self.retry(&error),
+        }
+    }
+
+    async fn begin_after(&mut self, cursor: Cursor, watermark: Cursor) -> Result<(), ReadError> {
+        let epochs = read::epochs::all(&self.shared.pool).await?;
+        match read::epochs::refusal(&epochs, cursor) {
+            None => self.go_on_from(cursor),
+            Some(reason) => {
+                self.begin_with_newest(AFTER_RESET, watermark, Some(reason)).await?;
+                self.shared.metrics.resets.inc();
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin_with_newest(&mut self, limit: usize, watermark: Cursor, reset: Option<&'static str>) -> Result<(), ReadError> {
+        let below = Cursor { sequence: watermark.sequence + 1, ..watermark };
+        let page = read::messages::before(&self.shared.pool, &self.filter, Some(below), limit).await?;
+        let before_page =
+            page.messages.first().map_or(watermark, |first| Cursor { sequence: first.cursor.sequence - 1, ..first.cursor });
+        if let Some(reason) = reset {
+            self.in_hand.push_back(Event::Reset { reason, cursor: before_page });
+        }
+        self.go_on_from(watermark);
+        self.told = before_page;
+        self.hand_over(page.messages);
+        Ok(())
+    }
+
+    fn go_on_from(&mut self, cursor: Cursor) {
+        self.start = None;
+        self.position = cursor;
+        self.told = cursor;
+    }
+
+    /// Whether the ring itself can serve this position, now or when it gets there.
+    fn in_reach(&self, cursor: Cursor) -> bool {
+        let ring = self.shared.ring();
+        ring.is_open() && cursor >= ring.base() && cursor.epoch == ring.head().epoch
+    }
+
+    /// One step; tells what to wait for when there is nothing to do.
+    async fn advance(&mut self, watermark: Cursor) -> Wait {
+        let step = step::next(&self.shared.ring(), watermark, self.position, &self.filter);
+        if !matches!(step, Step::Undecided) {
+            self.undecided_since = None;
+        }
+        match step {
+            Step::Ring(found) => {
+                self.position = found.reached;
+                self.in_hand.extend(found.frames.into_iter().map(Event::Message));
+                Wait::Nothing
+            }
+            Step::Table { up_to } => {
+                let read = read::messages::after(&self.shared.pool, &self.filter, self.position, up_to, PAGE).await;
+                match read {
+                    Ok(messages) => {
+                        let last = messages.last().map(|message| message.cursor);
+                        self.position = step::after_page(last, messages.len() == PAGE, up_to);
+                        self.shared.metrics.history_pages.inc();
+                        self.degraded = false;
+                        self.hand_over(messages);
+                        Wait::Nothing
+                    }
+                    Err(error) => self.retry(&error),
+                }
+            }
+            Step::Idle => {
+                self.degraded = false;
+                if !self.caught_up {
+                    self.caught_up = true;
+                    self.in_hand.push_back(Event::CaughtUp(self.resume_point()));
+                }
+                Wait::Ring
+            }
+            Step::Undecided => {
+                let since = *self.undecided_since.get_or_insert_with(Instant::now);
+                let patient = !self.degraded && since.elapsed() < PATIENCE;
+                if patient { Wait::Until(since + PATIENCE) } else { self.degrade(Wait::Ring) }
+            }
+            Step::BelowRing => self.degrade(Wait::Either),
+        }
+    }
+
+    fn hand_over(&mut self, messages: Vec<StoredMessage>) {
+        let frames = messages.into_iter().map(|stored| Event::Message(Arc::new(Frame::render(stored))));
+        self.in_hand.extend(frames);
+    }
+
+    fn retry(&mut self, error: &ReadError) -> Wait {
+        tracing::debug!(error = error as &dyn std::error::Error, "a viewer waits for the history");
+        self.degrade(Wait::Until(Instant::now() + RETRY))
+    }
+
+    fn degrade(&mut self, wait: Wait) -> Wait {
+        if !self.degraded {
+            self.degraded = true;
+            self.caught_up = false;
+            self.in_hand.push_back(Event::Degraded);
+        }
+        wait
+    }
+
+    /// Where a viewer may safely go on from: never beyond a copy that is not decided, never below what it was told.
+    fn resume_point(&self) -> Cursor {
+        self.shared.ring().settled(self.position).max(self.told)
+    }
+
+    /// Waits, at most until the heartbeat; nothing when the process stops.
+    async fn wait(&mut self, wait: Wait) -> Option<()> {
+        let (ring, watermark, until) = match wait {
+            Wait::Nothing => return Some(()),
+            Wait::Ring => (true, false, None),
+            Wait::Watermark => (false, true, None),
+            Wait::Either => (true, true, None),
+            Wait::Until(moment) => (true, false, Some(moment)),
+        };
+        // A table that does not answer is asked again after a pause, not with every message of the ring.
+        let ring = ring && !(self.degraded && until.is_some());
+        let until = until.unwrap_or(self.heartbeat_at).min(self.heartbeat_at);
+        tokio::select! {
+            () = self.shared.stop.cancelled() => return None,
+            () = changed(&mut self.changes), if ring => {}
+            () = changed(&mut self.watermark), if watermark => {}
+            () = tokio::time::sleep_until(until) => {
+                if Instant::now() >= self.heartbeat_at {
+                    self.in_hand.push_back(self.heartbeat());
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn heartbeat(&self) -> Event {
+        match self.start {
+            Some(Start::After(cursor)) => Event::Heartbeat(cursor),
+            Some(Start::Newest(_)) => Event::Degraded,
+            None => Event::Heartbeat(self.resume_point()),
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.shared.metrics.viewers.dec();
+    }
+}
+
+/// Waits for a change; for ever when none can come, since then the process is stopping and the token says so.
+async fn changed<T>(receiver: &mut watch::Receiver<T>) {
+    if receiver.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,235 @@
+//! A stream, a table, a ring and viewers, in memory.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use message::Received;
+use proptest::prelude::*;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::super::Frame;
+use super::super::ring::{Limits, Ring};
+use super::super::step::{self, Step};
+use crate::cursor::Cursor;
+use crate::filter::Filter;
+use crate::stored::StoredMessage;
+
+const PAGE: usize = 3;
+const RING_FRAMES: usize = 8;
+
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    Publish { run: u8 },
+    Copy { which: prop::sample::Index, marked: bool },
+    Unreadable,
+    Deliver { count: usize },
+    Commit { count: i64 },
+    Decide,
+    Restart { overlap: i64 },
+    Close,
+    Subscribe { wants: u8, after: prop::sample::Index },
+    View { which: prop::sample::Index },
+}
+
+/// A message of the stream: nothing where it cannot be read.
+type Published = Option<(Arc<Frame>, bool)>;
+
+pub(super) struct Viewer {
+    filter: Filter,
+    start: Cursor,
+    position: Cursor,
+    pub(super) seen: Vec<Cursor>,
+}
+
+pub(super) struct World {
+    stream: Vec<Published>,
+    delivered: usize,
+    pub(super) ring: Ring,
+    /// What was committed when the ring opened.
+    settled: i64,
+    watermark: i64,
+    pub(super) viewers: Vec<Viewer>,
+    serial: u128,
+    /// Where the originals of unmarked copies are, with the copies: a ring reaches back far enough to know these.
+    unmarked: Vec<(i64, i64)>,
+}
+
+fn at(sequence: i64) -> Cursor {
+    Cursor { epoch: 1, sequence }
+}
+
+fn frame(sequence: i64, run: u8, id: Uuid) -> Arc<Frame> {
+    // The uuid crate makes no version 8 from a number; the digits are set by hand.
+    let subject = if run == 0 { "workflow.demo.a.u0.agent.x.log" } else { "workflow.general.log.demo.b.u1.agent.x" };
+    let payload = format!(r#"{{"v":1,"id":"{id}","content":"x"}}"#);
+    let received = Received {
+        subject,
+        payload: payload.as_bytes(),
+        stored_at: OffsetDateTime::UNIX_EPOCH,
+        sequence: sequence.unsigned_abs(),
+    };
+    let stored = StoredMessage::decode(1, &received).unwrap();
+    assert_eq!(stored.message.id, id, "the id is taken as it is");
+    Arc::new(Frame::render(stored))
+}
+
+fn filter(wants: u8) -> Filter {
+    let runs = if wants == 1 { vec![] } else { vec!["u0".to_owned()] };
+    Filter { runs, general: wants > 0, ..Filter::default() }
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let mut ring = Ring::closed(Limits { frames: RING_FRAMES, bytes: usize::MAX });
+        ring.open(at(0));
+        Self { stream: vec![], delivered: 0, ring, settled: 0, watermark: 0, viewers: vec![], serial: 0, unmarked: vec![] }
+    }
+
+    pub(super) fn limit_bytes(&mut self, frames: usize) {
+        let one = 2 * frame(1, 0, Uuid::from_u128(0x8000_8000_0000_0000_0000)).json.len() + 1_024;
+        self.ring = Ring::closed(Limits { frames: 1_000, bytes: frames * one });
+        self.ring.open(at(0));
+    }
+
+    /// Publishes again, marked as a copy, what was never stored before: the row will say that it is the message.
+    pub(super) fn publish_marked(&mut self) {
+        let id = self.new_id();
+        self.stream.push(Some((frame(self.next(), 0, id), true)));
+    }
+
+    pub(super) fn apply(&mut self, op: &Op) {
+        match op {
+            Op::Publish { run } => {
+                let id = self.new_id();
+                self.stream.push(Some((frame(self.next(), *run, id), false)));
+            }
+            Op::Copy { which, marked } => self.copy(*which, *marked),
+            Op::Unreadable => self.stream.push(None),
+            Op::Deliver { count } => self.deliver(*count),
+            Op::Commit { count } => self.watermark = (self.watermark + count).min(self.last()),
+            Op::Decide => self.decide(),
+            Op::Restart { overlap } => {
+                let mut start = (self.watermark + 1).min(self.last() + 1 - overlap).max(1);
+                for (original, copy) in self.unmarked.iter().rev() {
+                    start = if *copy > self.watermark { start.min(*original) } else { start };
+                }
+                self.settled = self.watermark;
+                self.delivered = usize::try_from(start - 1).unwrap();
+                self.ring.open(at(start - 1));
+            }
+            Op::Close => self.ring = Ring::closed(Limits { frames: RING_FRAMES, bytes: usize::MAX }),
+            Op::Subscribe { wants, after } => {
+                let start = at(i64::try_from(after.index(self.stream.len() + 1)).unwrap());
+                self.viewers.push(Viewer { filter: filter(*wants), start, position: start, seen: vec![] });
+            }
+            Op::View { which } => {
+                if !self.viewers.is_empty() {
+                    self.view(which.index(self.viewers.len()));
+                }
+            }
+        }
+    }
+
+    /// Lets everything arrive and everybody see.
+    pub(super) fn settle(&mut self) {
+        if !self.ring.is_open() {
+            self.apply(&Op::Restart { overlap: 2 });
+        }
+        self.deliver(usize::MAX);
+        self.watermark = self.last();
+        self.decide();
+        for index in 0..self.viewers.len() {
+            while self.view(index) {}
+        }
+    }
+
+    /// What a viewer must have seen.
+    pub(super) fn expected(&self, viewer: &Viewer) -> Vec<Cursor> {
+        self.rows(viewer.start, at(i64::MAX), &viewer.filter).map(|frame| frame.cursor).collect()
+    }
+
+    /// The rows of the table when everything is committed: of each id the one with the lowest cursor.
+    fn rows<'a>(&'a self, after: Cursor, up_to: Cursor, filter: &'a Filter) -> impl Iterator<Item = &'a Arc<Frame>> {
+        let mut ids = HashSet::new();
+        let readable = self.stream.iter().flatten().map(|(frame, _)| frame);
+        let firsts = readable.filter(move |frame| ids.insert(frame.stored.message.id));
+        firsts.filter(move |frame| frame.cursor > after && frame.cursor <= up_to && filter.matches(&frame.stored))
+    }
+
+    fn view(&mut self, index: usize) -> bool {
+        let viewer = &self.viewers[index];
+        let (cursors, position) = match step::next(&self.ring, at(self.watermark), viewer.position, &viewer.filter) {
+            Step::Ring(found) => (found.frames.iter().map(|frame| frame.cursor).collect::<Vec<_>>(), found.reached),
+            Step::Table { up_to } => {
+                assert!(up_to <= at(self.watermark), "the table is read up to the watermark only");
+                let page: Vec<Cursor> =
+                    self.rows(viewer.position, up_to, &viewer.filter).map(|frame| frame.cursor).take(PAGE).collect();
+                let position = step::after_page(page.last().copied(), page.len() == PAGE, up_to);
+                (page, position)
+            }
+            Step::Idle | Step::Undecided | Step::BelowRing => return false,
+        };
+        let viewer = &mut self.viewers[index];
+        assert!(position > viewer.position, "each step moves the viewer");
+        viewer.position = position;
+        viewer.seen.extend(cursors);
+        true
+    }
+
+    fn copy(&mut self, which: prop::sample::Index, marked: bool) {
+        let readable: Vec<_> = self.stream.iter().flatten().map(|(frame, _)| frame.clone()).collect();
+        if readable.is_empty() {
+            return;
+        }
+        let original = which.get(&readable);
+        // A publisher that does not mark its copies sends them at once, while the ring still holds the first.
+        self.deliver(usize::MAX);
+        let known = self.ring.is_open() && original.cursor > self.ring.base();
+        let run = u8::from(original.stored.message.is_general());
+        let copy = frame(self.next(), run, original.stored.message.id);
+        if known && !marked {
+            self.unmarked.push((original.cursor.sequence, copy.cursor.sequence));
+        }
+        self.stream.push(Some((copy, marked || !known)));
+        self.deliver(1);
+    }
+
+    fn deliver(&mut self, count: usize) {
+        if !self.ring.is_open() {
+            return;
+        }
+        let from = self.delivered;
+        self.delivered = self.stream.len().min(from.saturating_add(count));
+        for (index, published) in self.stream[from..self.delivered].iter().enumerate() {
+            let cursor = at(i64::try_from(from + index + 1).unwrap());
+            match published {
+                None => self.ring.skip(cursor),
+                Some((frame, marked)) => {
+                    self.ring.push(frame.clone(), *marked || cursor.sequence <= self.settled);
+                }
+            }
+        }
+    }
+
+    fn decide(&mut self) {
+        let everything = Filter { runs: vec!["u0".to_owned()], general: true, ..Filter::default() };
+        let rows: HashSet<Cursor> = self.rows(at(0), at(self.watermark), &everything).map(|frame| frame.cursor).collect();
+        for cursor in self.ring.waiting(at(self.watermark), usize::MAX) {
+            self.ring.decide(cursor, rows.contains(&cursor));
+        }
+    }
+
+    fn new_id(&mut self) -> Uuid {
+        self.serial += 1;
+        Uuid::from_u128(0x8000_8000_0000_0000_0000 | self.serial)
+    }
+
+    fn next(&self) -> i64 {
+        self.last() + 1
+    }
+
+    fn last(&self) -> i64 {
+        i64::try_from(self.stream.len()).unwrap()
+    }
+}

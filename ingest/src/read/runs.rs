@@ -1,0 +1,180 @@
+//! Runs: the list, one of them, and how each stands.
+
+pub mod state;
+mod summary;
+
+use deadpool_postgres::Pool;
+use message::{RunKey, Timestamp};
+use tokio_postgres::types::ToSql;
+
+use crate::cursor::Cursor;
+use crate::read::messages::like_pattern;
+use crate::read::{ReadError, row};
+
+pub use state::RunState;
+pub use summary::{RunSummary, StepSummary};
+
+/// Which runs, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct RunQuery {
+    /// Only runs that stand so, where any are given.
+    pub states: Vec<RunState>,
+    /// Only runs whose name, uid, run id, agents or preview hold this text, case aside.
+    pub text: Option<String>,
+    /// Only this namespace.
+    pub namespace: Option<String>,
+    /// Only runs whose last message is below this position.
+    pub before: Option<Cursor>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// A part of the list.
+#[derive(Debug, Clone, Default)]
+pub struct RunPage {
+    /// Newest first, by their last message.
+    pub runs: Vec<RunSummary>,
+    /// Where the list goes on: the next [`RunQuery::before`]; nothing at its end.
+    pub next: Option<Cursor>,
+}
+
+/// What an id stands for.
+#[derive(Debug, Clone)]
+pub enum RunMatch {
+    /// No run that is known.
+    None,
+    /// One run; the latest where an outer system's id names several in one namespace.
+    One(Box<RunSummary>),
+    /// Runs of several namespaces: the question needs a namespace.
+    Several(Vec<RunSummary>),
+}
+
+/// How many rows are looked at for one page when only some states are wanted: the state is not in the table, since time
+/// alone changes it.
+const MOST_LOOKED_AT: usize = 5_000;
+const CHUNK: usize = 500;
+
+/// A page of the list.
+///
+/// # Errors
+/// When PostgreSQL cannot answer.
+pub async fn list(pool: &Pool, query: &RunQuery) -> Result<RunPage, ReadError> {
+    let mut page = RunPage { runs: Vec::new(), next: query.before };
+    let mut looked_at = 0;
+    loop {
+        let chunk = if query.states.is_empty() { query.limit.saturating_add(1) } else { CHUNK };
+        let found = chunk_of(pool, query, page.next, chunk).await?;
+        let at_end = found.len() < chunk;
+        looked_at += found.len();
+        for run in found {
+            if page.runs.len() == query.limit {
+                return Ok(page);
+            }
+            page.next = Some(run.last);
+            if query.states.is_empty() || query.states.contains(&run.state) {
+                page.runs.push(run);
+            }
+        }
+        if at_end {
+            return Ok(RunPage { next: None, ..page });
+        }
+        if looked_at >= MOST_LOOKED_AT {
+            return Ok(page);
+        }
+    }
+}
+
+/// The run of this uid, or of this name where its uid is unknown, or of an outer system's id.
+///
+/// # Errors
+/// When PostgreSQL cannot answer.
+pub async fn by_id(pool: &Pool, id: &str, namespace: Option<&str>) -> Result<RunMatch, ReadError> {
+    let condition = "(r.workflow_uid = $1 AND $1 NOT IN ('', 'unknown') OR r.run_id = $1 \
+         OR r.workflow_name = $1 AND r.run_key = 'name:' || $1) AND ($2::text IS NULL OR r.workflow_namespace = $2)";
+    let runs = select(pool, condition, 100, &[&id, &namespace]).await?;
+    let mut each: Vec<RunSummary> = Vec::new();
+    for run in runs {
+        let own = |run: &RunSummary| run.uid == id || (run.key.uid.is_empty() && run.name == id);
+        match each.iter_mut().find(|other| other.namespace == run.namespace) {
+            None => each.push(run),
+            // Rows come newest first: only a run's own id beats a later run that has it as an alias.
+            Some(other) if own(&run) && !own(other) => *other = run,
+            Some(_) => {}
+        }
+    }
+    Ok(match each.len() {
+        0 => RunMatch::None,
+        1 => each.pop().map_or(RunMatch::None, |run| RunMatch::One(Box::new(run))),
+        _ => RunMatch::Several(each),
+    })
+}
+
+/// The runs of these keys, those that are known.
+///
+/// # Errors
+/// When PostgreSQL cannot answer.
+pub async fn by_keys(pool: &Pool, keys: &[RunKey]) -> Result<Vec<RunSummary>, ReadError> {
+    let (namespaces, texts): (Vec<&str>, Vec<String>) = keys.iter().map(|key| (key.namespace.as_str(), key_text(key))).unzip();
+    let condition = "(r.workflow_namespace, r.run_key) IN (SELECT * FROM unnest($1::text[], $2::text[]))";
+    select(pool, condition, keys.len(), &[&namespaces, &texts]).await
+}
+
+/// A run's key as the tables hold it.
+#[must_use]
+pub fn key_text(key: &RunKey) -> String {
+    if key.uid.is_empty() { format!("name:{}", key.name) } else { key.uid.clone() }
+}
+
+async fn chunk_of(pool: &Pool, query: &RunQuery, before: Option<Cursor>, limit: usize) -> Result<Vec<RunSummary>, ReadError> {
+    let before = before.unwrap_or(Cursor { epoch: i64::MAX, sequence: i64::MAX });
+    let pattern = query.text.as_deref().map(like_pattern);
+    let condition = "(r.last_epoch, r.last_seq) < ($1, $2) AND ($3::text IS NULL OR r.workflow_namespace = $3) \
+         AND ($4::text IS NULL OR r.workflow_name ILIKE $4 OR r.workflow_uid ILIKE $4 OR r.run_id ILIKE $4 \
+         OR r.preview ILIKE $4 OR r.agents::text ILIKE $4)";
+    select(pool, condition, limit, &[&before.epoch, &before.sequence, &query.namespace, &pattern]).await
+}
+
+/// Runs under a condition, newest first, each with its steps and its state as of now by the clock of the database.
+async fn select(
+    pool: &Pool,
+    condition: &str,
+    limit: usize,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<RunSummary>, ReadError> {
+    let client = pool.get().await?;
+    let sql = format!(
+        "SELECT r.*, now() AS read_at FROM workflow_comms.runs r WHERE {condition} \
+         ORDER BY r.last_epoch DESC, r.last_seq DESC LIMIT ${}",
+        parameters.len() + 1
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut parameters = parameters.to_vec();
+    parameters.push(&limit);
+    let statement = client.prepare_cached(&sql).await?;
+    let rows = client.query(&statement, &parameters).await?;
+    let Some(first) = rows.first() else {
+        return Ok(Vec::new());
+    };
+    let now: Timestamp = row::timestamp(first, "read_at")?;
+    let mut runs = rows.iter().map(summary::run).collect::<Result<Vec<_>, _>>()?;
+
+    let (namespaces, keys): (Vec<&str>, Vec<String>) =
+        runs.iter().map(|run| (run.namespace.as_str(), key_text(&run.key))).unzip();
+    let sql = "SELECT s.*, place.number FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS place (namespace, key, number) \
+               JOIN workflow_comms.run_steps s ON s.workflow_namespace = place.namespace AND s.run_key = place.key \
+               ORDER BY place.number, s.first_at, s.step_id, s.last_epoch, s.last_seq";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[&namespaces, &keys]).await?;
+    let mut parts: Vec<Vec<summary::Part>> = runs.iter().map(|_| Vec::new()).collect();
+    for row in &rows {
+        let number: i64 = row.try_get("number")?;
+        if let Some(parts) = usize::try_from(number - 1).ok().and_then(|index| parts.get_mut(index)) {
+            parts.push(summary::part(row)?);
+        }
+    }
+    for (run, parts) in runs.iter_mut().zip(parts) {
+        run.steps = summary::steps(&parts);
+        run.state = state::of_run(&run.steps, run.outcome.as_deref(), run.last_at, now);
+    }
+    Ok(runs)
+}

@@ -1,0 +1,72 @@
+//! What the injector counts. Labels are codes of a known set: no names of pods or namespaces.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// A decision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DecisionLabels {
+    /// `inject` or `skip`.
+    pub decision: &'static str,
+    /// The reason's code.
+    pub reason: &'static str,
+    /// Name of the runtime, `none` where no runtime claims the pod.
+    pub runtime: &'static str,
+    /// Whether nothing was stored.
+    pub dry_run: &'static str,
+}
+
+/// A request that was no review.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusalLabels {
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// The webhook's metrics.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Decisions.
+    pub decisions: Family<DecisionLabels, Counter>,
+    /// Notes by code.
+    pub notes: Family<RefusalLabels, Counter>,
+    /// Requests that were answered with a status of 4xx.
+    pub refusals: Family<RefusalLabels, Counter>,
+    /// Time from the whole body to the answer.
+    pub review_seconds: Histogram,
+    /// Handshakes that failed.
+    pub handshake_failures: Counter,
+}
+
+impl Metrics {
+    /// Registers everything.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        // From 50 us up: a review takes some tens of them.
+        let bounds = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0];
+        let metrics = Self {
+            decisions: Family::default(),
+            notes: Family::default(),
+            refusals: Family::default(),
+            review_seconds: Histogram::new(bounds),
+            handshake_failures: Counter::default(),
+        };
+        registry.register("agentcomms_injector_decisions", "Reviews by decision and reason", metrics.decisions.clone());
+        registry.register("agentcomms_injector_notes", "Remarks on injected pods by code", metrics.notes.clone());
+        registry.register("agentcomms_injector_refusals", "Requests that were no review", metrics.refusals.clone());
+        registry.register(
+            "agentcomms_injector_review_seconds",
+            "Time from a review to its answer",
+            metrics.review_seconds.clone(),
+        );
+        registry.register(
+            "agentcomms_injector_handshake_failures",
+            "TLS handshakes that failed",
+            metrics.handshake_failures.clone(),
+        );
+        metrics
+    }
+}

@@ -1,0 +1,81 @@
+//! From a pod to its answer: decision, plan, patch and the check of it. Pure, so that the webhook and the command line give the same answer.
+
+use serde_json::Value;
+
+use crate::names::{INJECT_LABEL, STATUS_ANNOTATION};
+use crate::note::Note;
+use crate::options::Options;
+use crate::ours;
+use crate::patch::{self, Fault, Patch};
+use crate::plan::{self, Context, Plan};
+use crate::pod::{Owner, Pod};
+use crate::policy::{self, Reason};
+
+/// A pod near what etcd stores (1.5 MiB) is not added to.
+const MAX_POD_BYTES: usize = 1 << 20;
+
+/// What becomes of a pod.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Why.
+    pub reason: Reason,
+    /// What to do, when there is something.
+    pub patch: Option<Patch>,
+    /// What people should know.
+    pub notes: Vec<Note>,
+    /// The runtime, where one claims the pod.
+    pub runtime: Option<&'static str>,
+    /// What the check of the patch found.
+    pub fault: Option<Fault>,
+}
+
+/// Decides about a pod and makes its patch. `bytes` is the pod's size on the wire.
+#[must_use]
+pub fn pod(pod: &Value, bytes: usize, namespace: &str, outer: Option<&Owner>, options: &Options) -> Outcome {
+    let skip = |reason| Outcome { reason, patch: None, notes: Vec::new(), runtime: None, fault: None };
+    let runtime = match policy::decide(Pod(pod), options) {
+        Ok(runtime) => runtime,
+        Err(reason) => return skip(reason),
+    };
+    let skip = |reason| Outcome { runtime: Some(runtime.name()), ..skip(reason) };
+    let context = Context { options, namespace, runtime, outer };
+    let was_injected = ours::status(Pod(pod)).is_some();
+    let (plan, patch) = match round(pod, context) {
+        Ok(round) => round,
+        Err(reason) => return skip(reason),
+    };
+    if patch.operations.is_empty() {
+        return Outcome { notes: plan.notes, ..skip(Reason::AlreadyInjected) };
+    }
+    if bytes > MAX_POD_BYTES {
+        return skip(Reason::TooLarge);
+    }
+    if let Err(fault) = check(pod, &patch, context) {
+        return Outcome { fault: Some(fault), ..skip(Reason::InternalSelfCheck) };
+    }
+    let reason = if was_injected { Reason::Repair } else { Reason::Inject };
+    Outcome { patch: Some(patch), notes: plan.notes, ..skip(reason) }
+}
+
+/// Whether somebody wrote our label or annotations onto a pod, so that silence would puzzle them.
+#[must_use]
+pub fn is_asked_for(pod: Pod<'_>) -> bool {
+    pod.label(INJECT_LABEL) == Some("enabled") || pod.annotation(STATUS_ANNOTATION).is_some()
+}
+
+fn round(pod: &Value, context: Context<'_>) -> Result<(Plan, Patch), Reason> {
+    let plan = match ours::status(Pod(pod)) {
+        Some(status) => plan::make(Pod(&ours::without(pod, &status)), context),
+        None => plan::make(Pod(pod), context),
+    }?;
+    let patch = patch::make(pod, &plan, context.options);
+    Ok((plan, patch))
+}
+
+fn check(pod: &Value, patch: &Patch, context: Context<'_>) -> Result<(), Fault> {
+    patch::verify(pod.clone(), patch)?;
+    match round(&patch.patched, context) {
+        Ok((_, again)) if again.operations.is_empty() => Ok(()),
+        _ => Err(Fault::Unstable),
+    }
+}

@@ -1,0 +1,130 @@
+//! The whole server over TLS: a review in by HTTP/1.1 and HTTP/2, an answer out, an orderly end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use clap::Parser as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use injector::cli::{Cli, Command};
+use injector::serve;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+
+use crate::reviews::{bytes, pod};
+
+struct Running {
+    address: std::net::SocketAddr,
+    connector: TlsConnector,
+    stop: CancellationToken,
+    serving: tokio::task::JoinHandle<()>,
+    _files: tempfile::TempDir,
+}
+
+async fn start(protocol: &[u8]) -> Running {
+    service::tls::install_provider();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let files = tempfile::tempdir().unwrap();
+    let (certificate, key) = (files.path().join("tls.crt"), files.path().join("tls.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let words = [
+        "injector",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--tls-cert",
+        certificate,
+        "--tls-key",
+        key,
+    ];
+    let Command::Serve(arguments) = Cli::parse_from(words).command;
+    let bound = serve::bind(*arguments).await.unwrap();
+    let address = bound.address;
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(bound.serve(stop.clone(), Duration::ZERO));
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Running { address, connector: TlsConnector::from(Arc::new(config)), stop, serving, _files: files }
+}
+
+impl Running {
+    async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, Bytes) {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let stream = self.connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let stream = TokioIo::new(stream);
+        let response = if is_h2 {
+            let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+            tokio::spawn(connection);
+            sender.send_request(request).await.unwrap()
+        } else {
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+            tokio::spawn(connection);
+            sender.send_request(request).await.unwrap()
+        };
+        let status = response.status();
+        (status, response.into_body().collect().await.unwrap().to_bytes())
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(5), self.serving).await.expect("the server ends when told to").unwrap();
+    }
+}
+
+fn review(path: &str, body: Vec<u8>) -> Request<Full<Bytes>> {
+    Request::post(format!("https://localhost{path}")).header("host", "localhost").body(Full::new(Bytes::from(body))).unwrap()
+}
+
+#[track_caller]
+fn check_patch(name: &str, answer: &[u8]) {
+    let answer: Value = serde_json::from_slice(answer).unwrap();
+    assert_eq!(answer["response"]["allowed"], true);
+    assert_eq!(answer["response"]["auditAnnotations"]["reason"], "inject");
+    let patch = base64::engine::general_purpose::STANDARD.decode(answer["response"]["patch"].as_str().unwrap()).unwrap();
+    let patch: json_patch::Patch = serde_json::from_slice(&patch).unwrap();
+    let (mut pod, _) = pod(name);
+    json_patch::patch(&mut pod, &patch).unwrap();
+    assert_eq!(pod["spec"]["initContainers"][0]["name"], "agent-comms");
+}
+
+#[tokio::test]
+async fn a_review_is_answered_by_either_protocol() {
+    for protocol in [b"h2".as_slice(), b"http/1.1"] {
+        let running = start(protocol).await;
+        for name in ["native-job", "argo-container"] {
+            let (status, answer) = running.send(review("/mutate", bytes(name))).await;
+            assert_eq!(status, StatusCode::OK);
+            check_patch(name, &answer);
+        }
+        running.end().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_review_gets_a_status_of_4xx() {
+    let running = start(b"http/1.1").await;
+    let cases = [
+        ("/mutate", b"not json".to_vec(), StatusCode::BAD_REQUEST),
+        ("/mutate", b"{\"kind\":\"Pod\"}".to_vec(), StatusCode::BAD_REQUEST),
+        ("/mutate", vec![b' '; 8 << 20], StatusCode::PAYLOAD_TOO_LARGE),
+        ("/other", bytes("native-job"), StatusCode::NOT_FOUND),
+    ];
+    for (path, body, expected) in cases {
+        assert_eq!(running.send(review(path, body)).await.0, expected, "{path}");
+    }
+    let get = Request::get("https://localhost/mutate").header("host", "localhost").body(Full::default()).unwrap();
+    assert_eq!(running.send(get).await.0, StatusCode::METHOD_NOT_ALLOWED);
+    running.end().await;
+}
