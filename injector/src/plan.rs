@@ -218,7 +218,8 @@ impl<'a> Users<'a> {
         if steps.is_empty() {
             return Err(Reason::NotWorkflowPod);
         }
-        if !steps.iter().any(|step| step.socket) {
+        // An init container alone is no reason for a sidecar, and whether it starts after ours is for meshes to say.
+        if !steps.iter().any(|step| step.socket && !step.is_init) {
             return Err(Reason::MountPathConflict);
         }
         Ok(steps)

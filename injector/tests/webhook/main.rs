@@ -1,6 +1,8 @@
 //! The injector as its callers see it: recorded reviews in, answers out.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report, also in its helpers")]
 
+mod edges;
 mod fixtures;
+mod properties;
 mod reviews;
 mod server;
