@@ -1,0 +1,48 @@
+//! A message before it is redacted, split, numbered and given its identity: only what a step may choose.
+
+use message::{Kind, Role, Timestamp, Tool};
+use serde_json::{Map, Value};
+
+/// What a parser makes of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Draft {
+    pub(crate) kind: Kind,
+    /// Else the kind's default.
+    pub(crate) role: Option<Role>,
+    /// Else the pod's, the recognised program's or the container's.
+    pub(crate) agent_id: Option<String>,
+    /// Else the pod's.
+    pub(crate) stage: Option<String>,
+    /// Else the pod's.
+    pub(crate) channel: Option<String>,
+    pub(crate) content: Option<String>,
+    pub(crate) tool: Option<Tool>,
+    pub(crate) attrs: Map<String, Value>,
+    /// Else the time of reading.
+    pub(crate) timestamp: Option<Timestamp>,
+    /// The step's own id.
+    pub(crate) own_id: Option<String>,
+}
+
+impl Draft {
+    /// A message of one of the known kinds, with this content where it says something.
+    pub(crate) fn new(kind: &'static str, content: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::new(kind).unwrap_or_else(Kind::message),
+            role: None,
+            agent_id: None,
+            stage: None,
+            channel: None,
+            content: Some(content.into()).filter(|content| !content.is_empty()),
+            tool: None,
+            attrs: Map::new(),
+            timestamp: None,
+            own_id: None,
+        }
+    }
+
+    pub(crate) fn with_attr(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.attrs.insert(key.to_owned(), value.into());
+        self
+    }
+}

@@ -1,0 +1,66 @@
+//! A JSON object in our schema, as publishers in the field write it.
+
+use message::body::Body;
+use message::{Kind, Tool};
+use serde_json::{Map, Value};
+
+use super::Origin;
+use crate::draft::Draft;
+
+/// Keys by which an object shows that it means to be a message and not a line of some program's structured log.
+const SPEAKING_KEYS: [&str; 9] = ["content", "text", "kind", "role", "agent_id", "agentId", "tool", "tool_call", "toolCall"];
+
+/// Reads an object. One without content and tool is a log line: its content is the line itself.
+pub(super) fn read(object: Map<String, Value>, line: &str, origin: Origin<'_>) -> Draft {
+    let speaks = speaks(&object) || !matches!(origin, Origin::File | Origin::Output { .. });
+    let mut body = Body::read(object);
+    let tool = body.tool.take().or_else(|| tool_in(&mut body.attrs));
+    let kind = body.kind.map(|kind| if kind.is_control() { known(Kind::STATUS) } else { kind });
+    let says_nothing = body.content.is_none() && tool.is_none();
+    let kind = kind.unwrap_or_else(|| match &tool {
+        Some(tool) if tool.output().is_some() => known(Kind::TOOL_RESULT),
+        Some(_) => known(Kind::TOOL_CALL),
+        None if says_nothing || !speaks => known(Kind::LOG),
+        None => Kind::message(),
+    });
+    let mut attrs = if says_nothing { Map::new() } else { body.attrs };
+    if let Some(id) = &body.id {
+        attrs.insert("message_id".to_owned(), id.as_str().into());
+    }
+    if !body.problems.is_empty() {
+        attrs.insert("parse_error".to_owned(), body.problems.join("; ").into());
+    }
+    Draft {
+        kind,
+        role: body.role,
+        agent_id: body.agent_id,
+        stage: body.stage,
+        channel: body.channel,
+        content: if says_nothing { Some(line.to_owned()) } else { body.content },
+        tool,
+        attrs,
+        timestamp: body.timestamp,
+        own_id: body.id,
+    }
+}
+
+/// Whether the object, or the payload in its envelope, has a key that only messages have.
+fn speaks(object: &Map<String, Value>) -> bool {
+    let has_key = |object: &Map<String, Value>| SPEAKING_KEYS.iter().any(|key| object.contains_key(*key));
+    let payload = ["message", "data"].iter().find_map(|key| object.get(*key).and_then(Value::as_object));
+    has_key(object) || payload.is_some_and(has_key)
+}
+
+/// A tool among the attributes, where a reader of the published message would look for it too: a second one beside a
+/// first of the wrong type ends up there.
+fn tool_in(attrs: &mut Map<String, Value>) -> Option<Tool> {
+    let key = ["tool", "tool_call", "toolCall"].into_iter().find(|key| attrs.get(*key).is_some_and(Value::is_object))?;
+    match attrs.shift_remove(key) {
+        Some(Value::Object(object)) => Some(Tool(object)),
+        _ => None,
+    }
+}
+
+fn known(kind: &'static str) -> Kind {
+    Kind::new(kind).unwrap_or_else(Kind::message)
+}

@@ -1,0 +1,200 @@
+//! The lines of one source into its messages: parse, redact, split, number, id, in this order. So no size, number or id
+//! depends on a secret's bytes being there, and nothing is sent unredacted.
+//!
+//! A message made while a line is read has that line's range, also where it says what earlier lines held (joined pieces of
+//! an answer): reading again from a line's start with the state before it makes the same messages, with the same ids.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use message::{Message, PodIdentity, Source, Timestamp, UNKNOWN, id};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::draft::Draft;
+use crate::parse::{self, Origin, ParserState};
+use crate::redact::{Redactions, Redactor};
+use crate::{Line, clean, split};
+
+/// What is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceIdentity {
+    /// Container and path as first seen; `spool` for the socket.
+    pub label: String,
+    /// Which life of the source.
+    pub generation: u64,
+    /// Container that writes it, where all of it comes from one.
+    pub container: Option<String>,
+}
+
+/// What the checkpoint keeps of a recorder. It belongs to the offset after the last recorded line, as its own versioned
+/// form: read with serde, an unknown version is an error.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecorderState {
+    /// Version of this form.
+    #[serde(default)]
+    version: StateVersion,
+    /// Number of the last message; 0 before the first.
+    pub seq: u64,
+    /// What the parser remembers.
+    #[serde(default)]
+    pub parser: ParserState,
+}
+
+/// The one version there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum StateVersion {
+    #[default]
+    #[serde(rename = "1")]
+    One,
+}
+
+/// What a recorder has seen, for metrics and for the record at the source's end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines, blank ones included.
+    pub lines: u64,
+    /// Lines that mean nothing.
+    pub blank: u64,
+    /// Messages made.
+    pub messages: u64,
+    /// Lines in which something could not be read as meant.
+    pub parse_errors: u64,
+    /// Lines with bytes that are no UTF-8.
+    pub invalid_utf8: u64,
+    /// Lines longer than the limit.
+    pub cut: u64,
+    /// Messages larger than the limit, before they were split.
+    pub split: u64,
+    /// Secrets replaced, by pattern name.
+    pub redactions: Redactions,
+}
+
+/// Turns the lines of one source into messages.
+#[derive(Debug)]
+pub struct Recorder {
+    pod: Arc<PodIdentity>,
+    source: SourceIdentity,
+    redactor: Arc<Redactor>,
+    state: RecorderState,
+    counts: Counts,
+}
+
+impl Recorder {
+    /// A recorder that goes on from a state; a new source's is the default.
+    #[must_use]
+    pub fn new(pod: Arc<PodIdentity>, source: SourceIdentity, redactor: Arc<Redactor>, state: RecorderState) -> Self {
+        Self { pod, source, redactor, state, counts: Counts::default() }
+    }
+
+    /// What the checkpoint keeps, for the offset after the last recorded line.
+    #[must_use]
+    pub fn state(&self) -> RecorderState {
+        self.state.clone()
+    }
+
+    /// What this recorder has seen since it was made.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The messages of the next line: none, one or several, numbered in order.
+    pub fn record(&mut self, line: &Line<'_>, read_at: Timestamp, origin: Origin<'_>) -> Vec<Message> {
+        let (drafts, notes) = parse::parse(&mut self.state.parser, line, read_at, origin);
+        self.counts.lines += 1;
+        self.counts.blank += u64::from(notes.blank);
+        self.counts.parse_errors += u64::from(notes.parse_error);
+        self.counts.invalid_utf8 += u64::from(notes.invalid_utf8);
+        self.counts.cut += u64::from(line.cut);
+        self.messages(drafts, line, read_at, origin)
+    }
+
+    /// What the parser still holds when nothing more will come: an answer whose pieces were being joined. The bytes do not
+    /// decide this: `position`, the offset after the last line, is to be in the checkpoint before these are sent.
+    pub fn finish(&mut self, position: u64, read_at: Timestamp) -> Vec<Message> {
+        let drafts = parse::finish(&mut self.state.parser);
+        let line = Line { start: position, end: position, bytes: &[], cut: false, terminated: false };
+        self.messages(drafts, &line, read_at, Origin::File)
+    }
+
+    fn messages(&mut self, drafts: Vec<Draft>, line: &Line<'_>, read_at: Timestamp, origin: Origin<'_>) -> Vec<Message> {
+        let mut messages = Vec::with_capacity(drafts.len());
+        for mut draft in drafts {
+            clean::draft(&mut draft);
+            self.redactor.draft(&mut draft, &mut self.counts.redactions);
+            let pieces = split::split(draft);
+            self.counts.split += u64::from(pieces.len() > 1);
+            for (index, piece) in pieces.into_iter().enumerate() {
+                let message = self.message(piece, index, messages.len(), line, read_at, origin);
+                messages.push(message);
+            }
+        }
+        messages
+    }
+
+    fn message(
+        &mut self,
+        draft: Draft,
+        piece: usize,
+        part: usize,
+        line: &Line<'_>,
+        read_at: Timestamp,
+        origin: Origin<'_>,
+    ) -> Message {
+        self.state.seq += 1;
+        self.counts.messages += 1;
+        let pod = &self.pod;
+        let container = origin.container().map(ToOwned::to_owned).or_else(|| self.source.container.clone());
+        let source = Source {
+            pod_uid: pod.pod_uid.clone(),
+            label: self.source.label.clone(),
+            generation: self.source.generation,
+            start: line.start,
+            end: line.end,
+            part: u32::try_from(part).unwrap_or(u32::MAX),
+        };
+        let agent = draft.agent_id.or_else(|| named(pod.agent_id.as_deref()));
+        let program = || self.state.parser.program().map(ToOwned::to_owned);
+        let agent = agent.or_else(program).or_else(|| named(container.as_deref()));
+        Message {
+            id: id_of(&source, draft.own_id.as_deref(), piece, line),
+            run: pod.run.clone(),
+            run_id: pod.run_id.clone(),
+            step_id: pod.step_id.clone(),
+            pod: pod.pod.clone(),
+            container,
+            attempt: pod.attempt,
+            source: Some(source),
+            agent_id: agent.unwrap_or_else(|| "agent".to_owned()),
+            role: draft.role.unwrap_or_else(|| draft.kind.default_role()),
+            stage: draft.stage.or_else(|| pod.stage.clone().filter(|stage| !stage.is_empty())),
+            kind: draft.kind,
+            timestamp: draft.timestamp.unwrap_or(read_at),
+            seq: Some(self.state.seq),
+            channel: draft.channel.or_else(|| named(pod.channel.as_deref()).filter(|channel| channel != "run")),
+            content: draft.content,
+            tool: draft.tool,
+            attrs: draft.attrs,
+            runtime: pod.runtime.clone(),
+        }
+    }
+}
+
+/// A step's own id makes the id, so that a record sent twice is one; the pieces after the first have a number as well,
+/// behind a byte that no text of a message can hold.
+fn id_of(source: &Source, own_id: Option<&str>, piece: usize, line: &Line<'_>) -> Uuid {
+    let Some(own_id) = own_id else {
+        return id::of_bytes(source, line.bytes);
+    };
+    let own_id = if piece == 0 { Cow::Borrowed(own_id) } else { Cow::Owned(format!("{own_id}\0{piece}")) };
+    id::of_step(&source.pod_uid, &own_id)
+}
+
+/// A name that names something.
+fn named(name: Option<&str>) -> Option<String> {
+    name.filter(|name| !name.is_empty() && *name != UNKNOWN).map(ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Secrets replaced by `[redacted:NAME]` before anything leaves the process.
+//!
+//! A maintained set of patterns ([`patterns`]) and the user's own run over every text of a message: content, tool and
+//! attributes with all that is nested in them, keys too. Time is linear in the text: the `regex` crate never backtracks,
+//! and a user's pattern has a size limit. A text is searched once for the words that no secret of the default set can do
+//! without; only where one stands are the patterns tried.
+
+mod patterns;
+
+use std::collections::BTreeMap;
+
+use regex::{Captures, Regex, RegexBuilder, RegexSet};
+use serde_json::{Map, Value};
+
+use crate::draft::Draft;
+use patterns::{DEFAULTS, SECRET_KEYS};
+
+/// How many replacements were made, by pattern name.
+pub type Redactions = BTreeMap<String, u64>;
+
+/// Largest compiled size of a user's pattern.
+const USER_PATTERN_SIZE: usize = 1 << 20;
+
+/// Whether a match is a secret after all.
+type Accept = fn(&Captures<'_>) -> bool;
+
+/// A user's pattern means what it says.
+const ALWAYS: Accept = |_| true;
+
+/// A user's pattern that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("pattern `{name}` cannot be used: write it as in the documentation of the regex crate, below 1 MiB compiled")]
+pub struct PatternError {
+    /// Name of the pattern.
+    pub name: String,
+    #[source]
+    source: regex::Error,
+}
+
+/// Replaces secrets. Made once, shared by all sources.
+#[derive(Debug)]
+pub struct Redactor {
+    /// Words without which no default pattern matches.
+    anchors: Regex,
+    defaults: PatternSet,
+    user: PatternSet,
+}
+
+#[derive(Debug)]
+struct PatternSet {
+    which: RegexSet,
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    name: String,
+    regex: Regex,
+    accept: Accept,
+}
+
+impl Default for Redactor {
+    fn default() -> Self {
+        match Self::new(&[]) {
+            Ok(redactor) => redactor,
+            Err(error) => unreachable!("the default patterns are tested: {error}"),
+        }
+    }
+}
+
+impl Redactor {
+    /// The default patterns and the user's, which are pairs of name and regular expression. A match is replaced whole, or
+    /// its group `secret` where it has one.
+    pub fn new(user: &[(String, String)]) -> Result<Self, PatternError> {
+        let defaults: Vec<_> = DEFAULTS.iter().map(|default| (default.name, default.regex, default.accept)).collect();
+        let user: Vec<_> = user.iter().map(|(name, regex)| (name.as_str(), regex.as_str(), ALWAYS)).collect();
+        let anchors: Vec<&str> = DEFAULTS.iter().flat_map(|default| default.anchors).copied().collect();
+        let failed = |source| PatternError { name: "anchors".to_owned(), source };
+        Ok(Self {
+            anchors: Regex::new(&anchors.join("|")).map_err(failed)?,
+            defaults: PatternSet::new(&defaults)?,
+            user: PatternSet::new(&user)?,
+        })
+    }
+
+    /// The text without its secrets; nothing where it has none.
+    #[must_use]
+    pub fn text(&self, text: &str, redactions: &mut Redactions) -> Option<String> {
+        let mut replaced = None;
+        if self.anchors.is_match(text) {
+            self.defaults.replace(text, &mut replaced, redactions);
+        }
+        self.user.replace(text, &mut replaced, redactions);
+        replaced
+    }
+
+    /// Every text of a draft.
+    pub(crate) fn draft(&self, draft: &mut Draft, redactions: &mut Redactions) {
+        if let Some(content) = &mut draft.content {
+            self.string(content, redactions);
+        }
+        if let Some(tool) = &mut draft.tool {
+            self.object(&mut tool.0, redactions);
+        }
+        self.object(&mut draft.attrs, redactions);
+    }
+
+    fn string(&self, text: &mut String, redactions: &mut Redactions) {
+        if let Some(replaced) = self.text(text, redactions) {
+            *text = replaced;
+        }
+    }
+
+    fn value(&self, value: &mut Value, redactions: &mut Redactions) {
+        match value {
+            Value::String(text) => self.string(text, redactions),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.value(value, redactions)),
+            Value::Object(object) => self.object(object, redactions),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn object(&self, object: &mut Map<String, Value>, redactions: &mut Redactions) {
+        for (key, value) in object.iter_mut() {
+            match value {
+                Value::String(text) if is_secret_key(key) && text.len() >= 4 && !text.starts_with("[redacted:") => {
+                    *text = mark("assignment");
+                    count("assignment", redactions);
+                }
+                value => self.value(value, redactions),
+            }
+        }
+        let mut ignored = Redactions::new();
+        if object.keys().any(|key| self.text(key, &mut ignored).is_some()) {
+            self.keys(object, redactions);
+        }
+    }
+
+    /// Replaces secrets in keys; two that become one word are told apart by a number.
+    fn keys(&self, object: &mut Map<String, Value>, redactions: &mut Redactions) {
+        for (key, value) in std::mem::take(object) {
+            let base = self.text(&key, redactions).unwrap_or(key);
+            let mut key = base.clone();
+            let mut number = 1;
+            while object.contains_key(&key) {
+                number += 1;
+                key = format!("{base}#{number}");
+            }
+            object.insert(key, value);
+        }
+    }
+}
+
+impl PatternSet {
+    fn new(patterns: &[(&str, &str, Accept)]) -> Result<Self, PatternError> {
+        let build = |(name, regex, accept): &(&str, &str, Accept)| {
+            let built = RegexBuilder::new(regex).size_limit(USER_PATTERN_SIZE).build();
+            built
+                .map(|regex| Pattern { name: (*name).to_owned(), regex, accept: *accept })
+                .map_err(|source| PatternError { name: (*name).to_owned(), source })
+        };
+        let compiled = patterns.iter().map(build).collect::<Result<Vec<_>, _>>()?;
+        let which = RegexSet::new(patterns.iter().map(|(_, regex, _)| regex));
+        let which = which.map_err(|source| PatternError { name: "all together".to_owned(), source })?;
+        Ok(Self { which, patterns: compiled })
+    }
+
+    /// Replaces in the order of the patterns: the specific ones stand before the general ones.
+    fn replace(&self, text: &str, replaced: &mut Option<String>, redactions: &mut Redactions) {
+        if self.patterns.is_empty() {
+            return;
+        }
+        for index in &self.which.matches(replaced.as_deref().unwrap_or(text)) {
+            let pattern = &self.patterns[index];
+            let current = replaced.as_deref().unwrap_or(text);
+            let with = |captures: &Captures<'_>| pattern.replacement(captures, redactions);
+            if let std::borrow::Cow::Owned(next) = pattern.regex.replace_all(current, with) {
+                *replaced = Some(next);
+            }
+        }
+    }
+}
+
+impl Pattern {
+    fn replacement(&self, captures: &Captures<'_>, redactions: &mut Redactions) -> String {
+        let whole = &captures[0];
+        let start = captures.get(0).map_or(0, |whole| whole.start());
+        let Some(secret) = captures.name("secret").map(|secret| secret.start() - start..secret.end() - start) else {
+            count(&self.name, redactions);
+            return mark(&self.name);
+        };
+        if whole[secret.clone()].contains("[redacted:") || !(self.accept)(captures) {
+            return whole.to_owned();
+        }
+        count(&self.name, redactions);
+        format!("{}{}{}", &whole[..secret.start], mark(&self.name), &whole[secret.end..])
+    }
+}
+
+fn mark(name: &str) -> String {
+    format!("[redacted:{name}]")
+}
+
+fn count(name: &str, redactions: &mut Redactions) {
+    if let Some(count) = redactions.get_mut(name) {
+        *count += 1;
+    } else {
+        redactions.insert(name.to_owned(), 1);
+    }
+}
+
+/// Whether the value under this key is a secret by its name alone.
+fn is_secret_key(key: &str) -> bool {
+    SECRET_KEYS.iter().any(|secret| key.eq_ignore_ascii_case(secret))
+}
+
+#[cfg(test)]
+mod tests;
