@@ -1,3 +1,9 @@
-//! The JSON that programs are given.
+//! The JSON that programs are given, and the streams of it.
 
 pub mod event;
+pub mod events;
+pub mod export;
+pub mod messages;
+pub mod parameters;
+pub mod run;
+pub mod runs;

@@ -6,6 +6,8 @@
 pub mod api;
 pub mod cursor;
 pub mod filter;
+pub mod http;
 pub mod live;
+pub mod pages;
 pub mod read;
 pub mod stored;

@@ -1,6 +1,7 @@
 //! A message as JSON: one form for live events, history and pages of the API, rendered by one function.
 
 use bytes::Bytes;
+use message::Tool;
 use message::wire::WireSource;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -33,16 +34,91 @@ struct EventData<'a> {
     tool: Option<&'a Map<String, Value>>,
     attrs: &'a Map<String, Value>,
     runtime: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_bytes: Option<usize>,
 }
 
-/// The JSON of a message, without a line break.
-///
-/// # Panics
-/// Never: texts, numbers and JSON values with text keys always serialise.
+/// Longer text is shortened, so that a list of messages stays a list.
+const LONGEST_TEXT: usize = 256 * 1024;
+/// To this.
+const SHORTENED_TEXT: usize = 64 * 1024;
+
+/// The JSON of a message, without a line break. `content` or the tool's `output`, where it is longer than 256 KiB, is its
+/// first 64 KiB, with `truncated` and the whole length in `content_bytes`.
 #[must_use]
 pub fn data(stored: &StoredMessage) -> Bytes {
     let message = &stored.message;
-    let data = EventData {
+    let content = message.content.as_deref();
+    let cut = content.filter(|content| content.len() > LONGEST_TEXT);
+    let output = message.tool.as_ref().and_then(Tool::output).map(text_length).filter(|length| *length > LONGEST_TEXT);
+    let content_bytes = cut.map(str::len).or(output);
+    let Some(content_bytes) = content_bytes else { return whole(stored) };
+    let shortened = output.is_some().then(|| shortened_output(message.tool.as_ref())).flatten();
+    let tool = shortened.as_ref().or(message.tool.as_ref());
+    let content = if cut.is_some() { content.map(|content| start(content, SHORTENED_TEXT)) } else { content };
+    serialize(&EventData {
+        content,
+        tool: tool.map(|tool| &tool.0),
+        truncated: Some(true),
+        content_bytes: Some(content_bytes),
+        ..of(stored)
+    })
+}
+
+/// The JSON of a message with everything that it says, without a line break.
+#[must_use]
+pub fn whole(stored: &StoredMessage) -> Bytes {
+    serialize(&of(stored))
+}
+
+/// A value as people read it: text as it is, anything else as indented JSON.
+#[must_use]
+pub fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        // A value always serialises; its plain form stands in for the indented one all the same.
+        structured => serde_json::to_string_pretty(structured).unwrap_or_else(|_| structured.to_string()),
+    }
+}
+
+/// The start of a text that is at most so many bytes long.
+#[must_use]
+pub fn start(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn text_length(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        structured => structured.to_string().len(),
+    }
+}
+
+fn shortened_output(tool: Option<&Tool>) -> Option<Tool> {
+    let mut tool = tool?.clone();
+    let output = tool.0.get_mut("output")?;
+    let text = match &*output {
+        Value::String(text) => start(text, SHORTENED_TEXT).to_owned(),
+        structured => start(&structured.to_string(), SHORTENED_TEXT).to_owned(),
+    };
+    *output = Value::String(text);
+    Some(tool)
+}
+
+fn serialize(data: &EventData<'_>) -> Bytes {
+    #[expect(clippy::expect_used, reason = "texts, numbers and JSON values with text keys always serialise")]
+    Bytes::from(serde_json::to_vec(data).expect("a message serialises"))
+}
+
+fn of(stored: &StoredMessage) -> EventData<'_> {
+    let message = &stored.message;
+    EventData {
         id: message.id.to_string(),
         cursor: stored.cursor.to_string(),
         created_at: stored.created_at.to_string(),
@@ -66,7 +142,10 @@ pub fn data(stored: &StoredMessage) -> Bytes {
         tool: message.tool.as_ref().map(|tool| &tool.0),
         attrs: &message.attrs,
         runtime: message.runtime.as_deref(),
-    };
-    #[expect(clippy::expect_used, reason = "texts, numbers and JSON values with text keys always serialise")]
-    Bytes::from(serde_json::to_vec(&data).expect("a message serialises"))
+        truncated: None,
+        content_bytes: None,
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! The event streams.
+
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt as _};
+use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
+use message::Timestamp;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::{parameters, run};
+use crate::cursor::Cursor;
+use crate::filter::Filter;
+use crate::http::answer::{self, Answer};
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::{State, sse};
+use crate::live::{Event, Start};
+use crate::pages;
+use crate::pages::row::Place;
+
+/// A stream begins with this many messages unless it says otherwise.
+const DEFAULT_LIMIT: usize = 500;
+/// Or with this many at most.
+const MOST: usize = 1_000;
+/// How often a stream without positions is kept open.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// What the data of a message is.
+#[derive(Debug, Clone, Copy)]
+enum View {
+    Json,
+    Rows(Place),
+}
+
+/// `GET /api/agents/events`: messages of runs and of the shared channel.
+pub fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Result<Answer, Problem> {
+    let filter = parameters::stream_filter(query)?;
+    let start = start(query, headers)?;
+    let view = view(query, &filter)?;
+    let subscription = state.live.subscribe(filter, start);
+    let events = stream::unfold(subscription, |mut subscription| async {
+        let event = subscription.next().await?;
+        Some((event, subscription))
+    });
+    Ok(event_stream(events.map(move |event| bytes_of(&event, view))))
+}
+
+/// `GET /api/agents/runs/events`: runs as they change.
+#[must_use]
+pub fn runs(state: &State, query: &Query) -> Answer {
+    let rows = query.first("view") == Some("rows");
+    let changes = stream::unfold(state.live.runs(), move |mut changes| async move {
+        let bytes = match tokio::time::timeout(HEARTBEAT, changes.next()).await {
+            Ok(Some(run)) if rows => {
+                let now = Timestamp::new(OffsetDateTime::now_utc());
+                sse::named_text("run", &pages::runs::row(&run, now).into_string())
+            }
+            Ok(Some(run)) => sse::named("run", None, &run::json(&run)),
+            Ok(None) => return None,
+            Err(_) => Bytes::from_static(sse::COMMENT),
+        };
+        Some((bytes, changes))
+    });
+    event_stream(changes)
+}
+
+/// Where a stream begins. What a browser says it saw last wins over the link, which is as old as the page. A position that
+/// is none belongs to no life of the stream, and is answered as one from another life: with a reset.
+fn start(query: &Query, headers: &HeaderMap) -> Result<Start, Problem> {
+    let last = headers.get("last-event-id").filter(|id| !id.is_empty());
+    if let Some(last) = last {
+        let cursor = last.to_str().ok().and_then(|text| text.parse().ok());
+        return Ok(Start::After(cursor.unwrap_or(Cursor { epoch: 0, sequence: 0 })));
+    }
+    if let Some(cursor) = parameters::cursor(query, "after")? {
+        return Ok(Start::After(cursor));
+    }
+    Ok(Start::Newest(parameters::limit(query, "limit", DEFAULT_LIMIT, MOST)?))
+}
+
+fn view(query: &Query, filter: &Filter) -> Result<View, Problem> {
+    match query.first("view") {
+        None | Some("json") => Ok(View::Json),
+        Some("rows") if filter.general => Ok(View::Rows(Place::General)),
+        Some("rows") => Ok(View::Rows(Place::Run)),
+        Some(other) => Err(Problem::bad_request(format!("`view` is `{other}`; it is json or rows"))),
+    }
+}
+
+fn bytes_of(event: &Event, view: View) -> Bytes {
+    match event {
+        Event::Message(frame) => match view {
+            // JSON is UTF-8 by its nature.
+            View::Json => sse::message(frame.cursor, &String::from_utf8_lossy(&frame.json)),
+            View::Rows(place) => sse::message(frame.cursor, &pages::row::render(&frame.stored, place).into_string()),
+        },
+        Event::CaughtUp(cursor) => sse::named("caught_up", Some(cursor), &json!({ "cursor": cursor.to_string() })),
+        Event::Heartbeat(cursor) => sse::heartbeat(cursor),
+        Event::Reset { reason, cursor } => {
+            sse::named("reset", Some(cursor), &json!({ "reason": reason, "cursor": cursor.to_string() }))
+        }
+        Event::Degraded => sse::named("status", None, &json!({ "status": "degraded" })),
+    }
+}
+
+fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -> Answer {
+    let begin = stream::iter([Bytes::from_static(sse::RETRY)]);
+    let parts: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> = Box::pin(begin.chain(events).map(Ok));
+    let mut answer = answer::stream("text/event-stream", parts);
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    // Asks proxies to pass each event on as it comes.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    answer
+}

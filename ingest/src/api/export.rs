@@ -1,0 +1,53 @@
+//! History as a file: one message a line, oldest first, whole, sent while it is read.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+
+use super::{event, messages};
+use crate::cursor::Cursor;
+use crate::filter::Filter;
+use crate::http::State;
+use crate::http::answer::{self, Answer};
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::read;
+
+/// Rows read at once: this many of the largest fit in memory.
+const CHUNK: usize = 200;
+
+/// `GET /api/agents/runs/{id}/messages/export.jsonl`.
+pub async fn of_run(state: &State, id: &str, query: &Query) -> Result<Answer, Problem> {
+    let filter = messages::run_filter(state, id, query).await?;
+    Ok(answer::attachment(lines(state, filter), &format!("{id}.jsonl")))
+}
+
+/// `GET /api/agents/channels/general/messages/export.jsonl`.
+pub fn of_channel(state: &State, channel: &str, query: &Query) -> Result<Answer, Problem> {
+    let filter = messages::channel_filter(channel, query)?;
+    Ok(answer::attachment(lines(state, filter), &format!("{channel}.jsonl")))
+}
+
+fn lines(state: &State, filter: Filter) -> Answer {
+    let up_to = state.settled().unwrap_or(Cursor { epoch: i64::MAX, sequence: i64::MAX });
+    let start = Some(Cursor { epoch: i64::MIN, sequence: 0 });
+    let pool = state.pool.clone();
+    let parts = stream::unfold((start, filter, pool), move |(position, filter, pool)| async move {
+        let found = match read::messages::after(&pool, &filter, position?, up_to, CHUNK).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an export cannot go on");
+                return Some((Err(io::Error::other("history cannot be read")), (None, filter, pool)));
+            }
+        };
+        let next = found.last().filter(|_| found.len() == CHUNK).map(|last| last.cursor);
+        let mut part = BytesMut::new();
+        for stored in &found {
+            part.extend_from_slice(&event::whole(stored));
+            part.extend_from_slice(b"\n");
+        }
+        Some((Ok::<Bytes, io::Error>(part.freeze()), (next, filter, pool)))
+    });
+    answer::stream("application/x-ndjson", parts)
+}

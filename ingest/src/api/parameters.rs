@@ -1,0 +1,82 @@
+//! What a request asks for, read from its query. A value that has no meaning is refused, never guessed.
+
+use crate::cursor::Cursor;
+use crate::filter::Filter;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+
+/// Runs that one stream may follow, the shared channel counted.
+const MOST_RUNS: usize = 20;
+
+/// The choice of an event stream: runs, the channel, or both.
+///
+/// # Errors
+/// When neither is named, when too many are, or when the channel is not known.
+pub fn stream_filter(query: &Query) -> Result<Filter, Problem> {
+    let runs: Vec<String> = query.all("runId").chain(query.all("workflowUid")).map(ToOwned::to_owned).collect();
+    for channel in query.all("channel") {
+        channel_named(channel)?;
+    }
+    let general = query.first("channel").is_some();
+    if runs.is_empty() && !general {
+        return Err(Problem::bad_request("one of runId, workflowUid or channel is required"));
+    }
+    if runs.len() + usize::from(general) > MOST_RUNS {
+        return Err(Problem::bad_request(format!("a stream follows at most {MOST_RUNS} runs; open another for the rest")));
+    }
+    Ok(Filter { runs, general, ..narrowing(query) })
+}
+
+/// What narrows a list: namespace, kinds, agents, roles. Not the text, which live streams do not take.
+#[must_use]
+pub fn narrowing(query: &Query) -> Filter {
+    let owned = |name: &str| query.all(name).map(ToOwned::to_owned).collect::<Vec<_>>();
+    Filter {
+        namespace: query.first("namespace").map(ToOwned::to_owned),
+        kinds: query.all("kind").map(str::to_lowercase).collect(),
+        agents: owned("agent"),
+        roles: query.all("role").map(str::to_lowercase).collect(),
+        ..Filter::default()
+    }
+}
+
+/// The same for history, which is searched too.
+#[must_use]
+pub fn searching(query: &Query) -> Filter {
+    Filter { text: query.first("q").map(ToOwned::to_owned), ..narrowing(query) }
+}
+
+/// Whether a channel exists: the one that all runs share.
+///
+/// # Errors
+/// When it does not.
+pub fn channel_named(channel: &str) -> Result<(), Problem> {
+    if channel == message::GENERAL_CHANNEL {
+        return Ok(());
+    }
+    Err(Problem::bad_request(format!("no channel `{channel}`; the channel is `{}`", message::GENERAL_CHANNEL)))
+}
+
+/// How many, within what this server gives at once.
+///
+/// # Errors
+/// When it is no number.
+pub fn limit(query: &Query, name: &str, default: usize, most: usize) -> Result<usize, Problem> {
+    let Some(text) = query.first(name) else { return Ok(default) };
+    let number: usize = text
+        .parse()
+        .map_err(|_| Problem::bad_request(format!("`{name}` is `{text}`, not a whole number; the most is {most}")))?;
+    Ok(number.min(most))
+}
+
+/// A position.
+///
+/// # Errors
+/// When it is none.
+pub fn cursor(query: &Query, name: &str) -> Result<Option<Cursor>, Problem> {
+    let parse = |text: &str| text.parse().map_err(|error| Problem::bad_request(format!("`{name}`: {error}")));
+    query.first(name).map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests;

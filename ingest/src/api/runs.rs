@@ -1,0 +1,91 @@
+//! Requests for runs.
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use super::{parameters, run};
+use crate::http::State;
+use crate::http::answer::{self, Answer};
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::read;
+use crate::read::runs::{RunMatch, RunQuery, RunState, RunSummary};
+
+const DEFAULT_LIMIT: usize = 50;
+const MOST: usize = 200;
+
+/// `GET /api/agents/runs`: newest first.
+pub async fn list(state: &State, query: &Query) -> Result<Answer, Problem> {
+    let page = read::runs::list(&state.pool, &asked(query)?).await?;
+    let runs: Vec<Value> = page.runs.iter().map(run::json).collect();
+    Ok(answer::json(json!({ "ok": true, "runs": runs, "next": page.next.map(|cursor| cursor.to_string()) }).to_string()))
+}
+
+/// `GET /api/agents/runs/{id}`.
+pub async fn one(state: &State, id: &str, query: &Query) -> Result<Answer, Problem> {
+    let found = find(state, id, query).await?.ok_or_else(|| unknown(id))?;
+    let mut document = run::json(&found);
+    if let Value::Object(document) = &mut document {
+        document.insert("ok".to_owned(), true.into());
+    }
+    Ok(answer::json(document.to_string()))
+}
+
+/// Which part of the list a query asks for.
+///
+/// # Errors
+/// When a value has no meaning.
+pub fn asked(query: &Query) -> Result<RunQuery, Problem> {
+    let mut states = Vec::new();
+    for word in query.all("state") {
+        states.extend(states_of(word)?);
+    }
+    Ok(RunQuery {
+        states,
+        text: query.first("q").map(ToOwned::to_owned),
+        namespace: query.first("namespace").map(ToOwned::to_owned),
+        before: parameters::cursor(query, "before")?,
+        limit: parameters::limit(query, "limit", DEFAULT_LIMIT, MOST)?.max(1),
+    })
+}
+
+/// The run that an id names, in the namespace that the query says; nothing when no such run is known.
+///
+/// # Errors
+/// When runs of several namespaces have this id and none is named, or when history cannot be read.
+pub async fn find(state: &State, id: &str, query: &Query) -> Result<Option<Box<RunSummary>>, Problem> {
+    match read::runs::by_id(&state.pool, id, query.first("namespace")).await? {
+        RunMatch::None => Ok(None),
+        RunMatch::One(run) => Ok(Some(run)),
+        RunMatch::Several(runs) => {
+            let namespaces: Vec<String> = runs.into_iter().map(|run| run.namespace).collect();
+            let detail =
+                format!("runs of several namespaces are known by `{id}`: {}; name one with namespace=", namespaces.join(", "));
+            Err(Problem::new(StatusCode::CONFLICT, detail).with("namespaces", namespaces))
+        }
+    }
+}
+
+/// No run of this id.
+#[must_use]
+pub fn unknown(id: &str) -> Problem {
+    Problem::not_found(format!("no run `{id}`: it has not spoken yet, or what it said is past the retention"))
+}
+
+/// The id that finds a run's messages, whatever alias it was asked for by.
+#[must_use]
+pub fn own_id(run: &RunSummary) -> &str {
+    if message::identity::names_nothing(&run.uid) { &run.name } else { &run.uid }
+}
+
+/// The states that a word means: one of them, or one of the list's tabs.
+fn states_of(word: &str) -> Result<Vec<RunState>, Problem> {
+    Ok(match word {
+        "recent" => Vec::new(),
+        "active" => vec![RunState::Running, RunState::Stalled],
+        word => vec![RunState::new(word).ok_or_else(|| {
+            let words: Vec<&str> = RunState::ALL.into_iter().map(RunState::as_str).collect();
+            Problem::bad_request(format!("`state` is `{word}`; it is active, recent, {}", words.join(", ")))
+        })?],
+    })
+}

@@ -1,0 +1,128 @@
+//! The server that people and programs reach: HTTP/1.1 and HTTP/2 without upgrade, limits, routes, and an end that waits for
+//! nobody: every open stream ends with the token.
+//!
+//! Invariants kept here:
+//! - a server without access control listens on loopback alone ([`check_open`]), and answers only to names that nobody can
+//!   point at it from outside;
+//! - every answer carries the content security policy, also those that report a problem;
+//! - nothing is changed by a request: it is `GET` or `HEAD`, and a body is never read.
+
+pub mod answer;
+mod host;
+pub mod problem;
+pub mod query;
+mod router;
+pub mod sse;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::cursor::Cursor;
+use crate::live::Hub;
+
+pub use host::check_open;
+
+/// How long a client may take to send the head of a request, and a connection may stay idle between two.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest head of a request: a link with 20 runs and every filter fits many times.
+const HEAD_BYTES: usize = 32 * 1024;
+/// Streams of one HTTP/2 connection at once: a browser with many tabs open.
+const STREAMS_A_CONNECTION: u32 = 200;
+/// Connections at once. Each idle stream costs about 15 KiB: this many stay below 200 MiB.
+const CONNECTIONS: usize = 12_000;
+/// How long open requests may take to end after the token. Streams end at once.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What answers are made from. Clones share it.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// History.
+    pub pool: Pool,
+    /// What is said now.
+    pub live: Hub,
+    /// Everything at or below it is committed. Epoch 0 stands for: not known yet.
+    pub watermark: watch::Receiver<Cursor>,
+}
+
+impl State {
+    /// Where history ends for sure, and a live stream goes on; nothing while it is not known.
+    #[must_use]
+    pub fn settled(&self) -> Option<Cursor> {
+        let watermark = *self.watermark.borrow();
+        (watermark.epoch != 0).then_some(watermark)
+    }
+}
+
+/// Serves until the token is cancelled and open requests have ended.
+pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken) {
+    let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let state = Arc::new(state);
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &connections) => accepted,
+            () = stop.cancelled() => break,
+        };
+        let Some((stream, permit)) = accepted else { continue };
+        let state = state.clone();
+        let answer = service_fn(move |request| {
+            let state = state.clone();
+            async move { Ok::<_, Infallible>(router::answer(&state, loopback, request).await) }
+        });
+        let connection = builder().serve_connection(TokioIo::new(stream), answer).into_owned();
+        let watched = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = watched.await {
+                tracing::debug!(error, "connection ended");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::info!(drain.seconds = DRAIN.as_secs(), "requests were still open when the server stopped");
+    }
+}
+
+/// A connection, once there is room for one more.
+async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = connections.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            // Events are small and must leave at once.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "connection keeps its delay");
+            }
+            Some((stream, permit))
+        }
+        Err(error) => {
+            // Out of descriptors, most likely: one turn of the scheduler for others to close theirs.
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::task::yield_now().await;
+            None
+        }
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_A_CONNECTION)
+        .max_header_list_size(32 * 1024)
+        .keep_alive_interval(HEAD_TIMEOUT);
+    builder
+}

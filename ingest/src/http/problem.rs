@@ -1,0 +1,74 @@
+//! What went wrong with a request, as a problem document (RFC 9457). It also carries `ok: false` and `error`, which older
+//! readers of this API look for.
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde_json::{Map, Value, json};
+
+use crate::read::ReadError;
+
+/// A request that cannot be answered as asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// What is wrong and the way out, in words.
+    pub detail: String,
+    /// Further members of the document.
+    pub members: Map<String, Value>,
+}
+
+impl Problem {
+    /// Of a status and an explanation.
+    #[must_use]
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), members: Map::new() }
+    }
+
+    /// The request has no meaning.
+    #[must_use]
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// Nothing of this name.
+    #[must_use]
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// Adds a member.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        let mut document = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Problem"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "ok": false,
+            "error": self.detail,
+        });
+        if let Value::Object(document) = &mut document {
+            document.extend(self.members.clone());
+        }
+        Bytes::from(document.to_string())
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        // Told here with its whole chain; the reader of the answer can do nothing about it but try again.
+        tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "history cannot be read");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "history cannot be read at the moment; try again")
+    }
+}
+
+#[cfg(test)]
+mod tests;

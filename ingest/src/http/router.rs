@@ -1,0 +1,83 @@
+//! Which answer belongs to a request.
+
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, HOST, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+
+use super::answer::{self, Answer};
+use super::problem::Problem;
+use super::query::{Query, decode};
+use super::{State, host};
+use crate::{api, pages};
+
+/// Answers a request. Over loopback only names of this machine are answered.
+pub(super) async fn answer(state: &State, loopback: bool, request: Request<Incoming>) -> Answer {
+    let mut answer = match refuse(&request, loopback) {
+        Some(problem) => answer::problem(&problem),
+        None => route(state, &request).await,
+    };
+    if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    answer::secure(answer.headers_mut());
+    answer
+}
+
+fn refuse(request: &Request<Incoming>, loopback: bool) -> Option<Problem> {
+    let of_header = || request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let host = request.uri().authority().map(hyper::http::uri::Authority::as_str).or_else(of_header).unwrap_or_default();
+    if loopback && !host::is_loopback(host) {
+        return Some(Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            format!("`{host}` is not served here; an open server answers to localhost, 127.0.0.1 and [::1] alone"),
+        ));
+    }
+    let method = request.method();
+    (method != Method::GET && method != Method::HEAD)
+        .then(|| Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("`{method}` is not served here; this API only reads")))
+}
+
+async fn route(state: &State, request: &Request<Incoming>) -> Answer {
+    let path = request.uri().path();
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let page = match segments[..] {
+        [] => return answer::redirect("/agents"),
+        ["agents"] => pages::show::runs(state, &query).await,
+        ["agents", "general"] => pages::show::general(state, &query).await,
+        ["agents", run] => pages::show::run(state, run, &query).await,
+        ["assets", _] => return pages::assets::answer(path).unwrap_or_else(|| missing(path)),
+        ["api", "agents", ref rest @ ..] => {
+            return api_answer(state, rest, &query, request).await.unwrap_or_else(|problem| answer::problem(&problem));
+        }
+        _ => Err(Problem::not_found(format!("nothing is at `{path}`"))),
+    };
+    page.unwrap_or_else(|problem| {
+        let mut answer = answer::html(pages::problem::render(&problem, path));
+        *answer.status_mut() = problem.status;
+        answer
+    })
+}
+
+async fn api_answer(state: &State, segments: &[&str], query: &Query, request: &Request<Incoming>) -> Result<Answer, Problem> {
+    match *segments {
+        ["events"] => api::events::messages(state, query, request.headers()),
+        ["runs", "events"] => Ok(api::events::runs(state, query)),
+        ["runs"] => api::runs::list(state, query).await,
+        ["runs", run] => api::runs::one(state, run, query).await,
+        ["runs", run, "messages"] => api::messages::of_run(state, run, query).await,
+        ["runs", run, "messages", "export.jsonl"] | ["runs", run, "export.jsonl"] => api::export::of_run(state, run, query).await,
+        ["channels", channel, "messages"] => api::messages::of_channel(state, channel, query).await,
+        ["channels", channel, "messages", "export.jsonl"] | ["channels", channel, "export.jsonl"] => {
+            api::export::of_channel(state, channel, query)
+        }
+        ["messages", cursor] => api::messages::around(state, cursor, query).await,
+        ["messages", cursor, "content"] => api::messages::content(state, cursor, query).await,
+        _ => Err(Problem::not_found(format!("nothing is at `{}`", request.uri().path()))),
+    }
+}
+
+fn missing(path: &str) -> Answer {
+    answer::problem(&Problem::not_found(format!("nothing is at `{path}`")))
+}

@@ -1,0 +1,57 @@
+//! Server-sent events as bytes. Pure.
+//!
+//! Messages have no `event:` line, so that the plainest reader gets them; every event carries the position that its reader
+//! may go on from.
+
+use std::fmt::Display;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+/// What a stream begins with: how long a browser waits before it reconnects, in milliseconds.
+pub const RETRY: &[u8] = b"retry: 1000\n\n";
+
+/// A message.
+#[must_use]
+pub fn message(id: impl Display, data: &str) -> Bytes {
+    block(&format!("id: {id}\n"), data)
+}
+
+/// An event with a name, and with a position where it has one.
+#[must_use]
+pub fn named(name: &str, id: Option<&dyn Display>, data: &Value) -> Bytes {
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    block(&format!("event: {name}\n{id}"), &data.to_string())
+}
+
+/// An event with a name whose data is a text of any shape.
+#[must_use]
+pub fn named_text(name: &str, data: &str) -> Bytes {
+    block(&format!("event: {name}\n"), data)
+}
+
+/// Keeps proxies from closing a silent stream and moves the position of its reader, who is told nothing: a comment, then a
+/// block with an id alone.
+#[must_use]
+pub fn heartbeat(id: impl Display) -> Bytes {
+    Bytes::from(format!(": heartbeat\n\nid: {id}\n\n"))
+}
+
+/// Keeps a stream without positions open.
+pub const COMMENT: &[u8] = b": heartbeat\n\n";
+
+/// A line break of any sort would end the field: each line of the data is a field of its own.
+fn block(head: &str, data: &str) -> Bytes {
+    let mut block = String::with_capacity(head.len() + data.len() + 16);
+    block.push_str(head);
+    for line in data.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r')) {
+        block.push_str("data: ");
+        block.push_str(line);
+        block.push('\n');
+    }
+    block.push('\n');
+    Bytes::from(block)
+}
+
+#[cfg(test)]
+mod tests;

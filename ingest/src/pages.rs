@@ -1,0 +1,24 @@
+//! The pages: rendered here, whole, so that they work without script; what arrives while they are open is rendered by the
+//! same template and added by their scripts.
+//!
+//! Invariants: text of a message becomes markup in [`markdown`] alone; nothing is inline, neither script nor style, so that
+//! the content security policy can forbid both.
+
+pub mod assets;
+pub mod colour;
+pub mod figures;
+pub mod general;
+mod layout;
+pub mod list;
+pub mod markdown;
+pub mod problem;
+mod rail;
+pub mod row;
+pub mod run;
+pub mod runs;
+pub mod show;
+pub mod timeline;
+mod tool;
+
+#[cfg(test)]
+pub(crate) mod samples;

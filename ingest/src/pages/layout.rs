@@ -1,0 +1,91 @@
+//! What every page has around it.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::assets;
+
+/// Which page is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Here {
+    Runs,
+    Run,
+    General,
+}
+
+/// A page from its parts.
+pub(super) struct Shell<'a> {
+    pub(super) here: Here,
+    pub(super) title: &'a str,
+    /// Beside the links, in the first line.
+    pub(super) heading: Markup,
+    /// At the end of the first line, before the theme.
+    pub(super) actions: Markup,
+    /// The second line: search and filters.
+    pub(super) filters: Markup,
+    pub(super) main: Markup,
+    /// Style sheet and script of this page.
+    pub(super) style: &'a str,
+    pub(super) script: Option<&'a str>,
+}
+
+pub(super) fn page(shell: &Shell<'_>) -> String {
+    let here = |page: Here| (shell.here == page).then_some("page");
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (shell.title) " · agent-comms" }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href=(assets::path("page.css"));
+                link rel="stylesheet" href=(assets::path(shell.style));
+                // Not a module: the chosen theme is set before anything is drawn.
+                script src=(assets::path("theme.js")) {}
+                @if let Some(script) = shell.script { script type="module" src=(assets::path(script)) {} }
+            }
+            body {
+                a.skip href="#main" { "Skip to the content" }
+                header {
+                    div.first {
+                        nav aria-label="Pages" {
+                            a href="/agents" aria-current=[here(Here::Runs)] { "Runs" }
+                            a href="/agents/general" aria-current=[here(Here::General)] { "General" }
+                        }
+                        div.heading { (shell.heading) }
+                        div.actions { (shell.actions) (theme()) }
+                    }
+                    div.second { (shell.filters) }
+                }
+                main #main { (shell.main) }
+            }
+        }
+    };
+    markup.into_string()
+}
+
+/// How the stream of the page stands; the script of the page fills it in, and shows it.
+pub(super) fn connection() -> Markup {
+    html! { span.connection #connection role="status" hidden { i {} span { "Connecting" } } }
+}
+
+/// The button that stops following, for pages whose rows run.
+pub(super) fn pause() -> Markup {
+    html! { button #pause type="button" aria-pressed="false" hidden { "Pause " kbd { "Space" } } }
+}
+
+fn theme() -> Markup {
+    html! { button #theme type="button" title="Light or dark" aria-label="Light or dark" hidden { (PreEscaped("&#9680;")) } }
+}
+
+/// A page with nothing on it yet, and what would fill it.
+pub(super) fn empty(title: &str, text: &Markup, command: Option<&str>) -> Markup {
+    html! {
+        section.empty {
+            h2 { (title) }
+            (text)
+            @if let Some(command) = command { pre { code { (command) } } }
+        }
+    }
+}

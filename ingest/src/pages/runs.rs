@@ -1,0 +1,131 @@
+//! The list of runs.
+
+use maud::{Markup, html};
+use message::Timestamp;
+
+use super::layout::{self, Here, Shell};
+use super::{colour, figures, list, run};
+use crate::api::event;
+use crate::http::query::{self, Query};
+use crate::read::runs::{RunPage, RunSummary};
+
+const PATH: &str = "/agents";
+
+/// The tabs of the list: their names, and the states they mean.
+pub const TABS: [(&str, &[&str]); 3] = [("active", &["running", "stalled"]), ("recent", &[]), ("failed", &["failed"])];
+
+/// More agents than this are a number.
+const DOTS: usize = 6;
+
+/// What the page shows.
+pub struct View<'a> {
+    /// The runs.
+    pub page: &'a RunPage,
+    /// The query of the page: tab, search, place.
+    pub query: &'a Query,
+    /// When it is shown.
+    pub now: Timestamp,
+}
+
+/// The page.
+#[must_use]
+pub fn render(view: &View<'_>) -> String {
+    let query = view.query;
+    let tab = query.first("state").unwrap_or("recent");
+    // New runs belong at the top of the first page of all runs; elsewhere only what is there is kept up to date.
+    let takes_new = tab == "recent" && ["before", "q", "namespace"].iter().all(|name| query.first(name).is_none());
+    layout::page(&Shell {
+        here: Here::Runs,
+        title: "Runs",
+        heading: html! {},
+        actions: layout::connection(),
+        filters: html! {
+            form.search role="search" action=(PATH) method="get" {
+                input type="search" name="q" placeholder="name, run id, uid" aria-label="name, run id, uid" value=[query.first("q")];
+                @if let Some(state) = query.first("state") { input type="hidden" name="state" value=(state); }
+            }
+            div.chips {
+                @for (name, _) in TABS {
+                    a class=(if name == "failed" { "chip error" } else { "chip" }) aria-current=[(name == tab).then_some("true")]
+                        href=(query.without("before").without("state").and("state", name).link(PATH)) { b { (name) } }
+                }
+                @for namespace in query.all("namespace") { (list::chip(PATH, query, "namespace", namespace, None)) }
+            }
+            button.chip #updated type="button" hidden { "0 updated" }
+        },
+        main: html! {
+            @if view.page.runs.is_empty() { div #nothing { (nothing(query)) } }
+            div.table #table hidden[view.page.runs.is_empty()] {
+                table.runs data-stream=[query.first("before").is_none().then_some("/api/agents/runs/events?view=rows")]
+                    data-new=[takes_new.then_some("true")] {
+                    thead {
+                        tr {
+                            th { "State" } th { "Run" } th { "Namespace" } th { "Agents" } th.right { "Messages" }
+                            th.right { "Errors" } th { "Duration" } th.last { "Last message" } th.right { "When" }
+                        }
+                    }
+                    tbody #runs { @for run in &view.page.runs { (row(run, view.now)) } }
+                }
+            }
+            @if let Some(next) = view.page.next {
+                p.older { a href=(query.without("before").and("before", next.to_string()).link(PATH)) { "Older runs" } }
+            }
+        },
+        style: "runs.css",
+        script: Some("runs.js"),
+    })
+}
+
+/// The row of one run: the same in the page and in what arrives live.
+#[must_use]
+pub fn row(run: &RunSummary, now: Timestamp) -> Markup {
+    let key = crate::read::runs::key_text(&run.key);
+    html! {
+        tr data-run={ (run.namespace) "/" (key) } data-last=(run.last) {
+            td { (run::state(run.state)) }
+            th scope="row" { a href=(link(run)) { (name(run)) } }
+            td.namespace { a href=(Query::default().and("namespace", &run.namespace).link(PATH)) { (run.namespace) } }
+            td.agents title=(run.agents.keys().cloned().collect::<Vec<_>>().join(", ")) {
+                @for agent in run.agents.keys().take(DOTS) { i.dot class=(colour::class(agent)) {} }
+                @if run.agents.len() > DOTS { small { "+" (run.agents.len() - DOTS) } }
+                span.hidden { (run.agents.len()) " agents" }
+            }
+            td.right { (figures::count(run.messages)) }
+            td.right.failed { @if run.errors > 0 { (figures::count(run.errors)) } }
+            td.quiet { (figures::span(run::seconds(run))) }
+            td.last {
+                span { @if let Some(preview) = &run.preview {
+                    @if let Some(agent) = &run.preview_agent { (agent) ": " }
+                    (figures::middle_cut(event::start(preview, 400), 160))
+                } }
+            }
+            td.right.quiet { time.ago datetime=(run.last_at) title=(run.last_at) { (figures::ago(run.last_at, now)) } }
+        }
+    }
+}
+
+fn name(run: &RunSummary) -> &str {
+    if message::identity::names_nothing(&run.name) { &run.uid } else { &run.name }
+}
+
+fn link(run: &RunSummary) -> String {
+    let id = if message::identity::names_nothing(&run.uid) { &run.name } else { &run.uid };
+    Query::default().and("namespace", &run.namespace).link(&format!("{PATH}/{}", query::encode(id)))
+}
+
+fn nothing(query: &Query) -> Markup {
+    if ["q", "state", "namespace", "before"].iter().any(|name| query.first(name).is_some()) {
+        return layout::empty(
+            "No run matches",
+            &html! { p { "There may be runs that this search leaves out. " a href=(PATH) { "Show all runs" } } },
+            None,
+        );
+    }
+    layout::empty(
+        "No runs yet",
+        &html! {
+            p { "A run appears here with its first message: from a pod with the sidecar, in a namespace labelled" }
+        },
+        Some("kubectl label namespace my-namespace agent-comms.dev/inject=enabled"),
+    )
+}

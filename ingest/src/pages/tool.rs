@@ -1,0 +1,157 @@
+//! A tool call and what the tool answered: one line that opens.
+
+use maud::{Markup, html};
+use message::{Kind, Message, Tool};
+use serde_json::Value;
+
+use super::{figures, markdown, row};
+use crate::api::event;
+use crate::stored::StoredMessage;
+
+/// The longest text of arguments in the line.
+const ARGUMENTS_CHARS: usize = 160;
+
+/// Arguments that say by themselves what a call is about, most telling first.
+const TELLING: [&str; 12] =
+    ["command", "cmd", "file_path", "path", "pattern", "query", "url", "uri", "prompt", "description", "task", "text"];
+
+/// What pairs a result with its call: both are of one run, and a call id is unique in its pod at most.
+#[must_use]
+pub fn pair_key(message: &Message) -> Option<String> {
+    let call_id = message.tool.as_ref()?.call_id()?;
+    let is_tool = matches!(message.kind.as_str(), Kind::TOOL_CALL | Kind::TOOL_RESULT);
+    is_tool.then(|| format!("{}|{}|{call_id}", message.run.uid, message.pod.as_deref().unwrap_or_default()))
+}
+
+/// The line of a call with its results, or of a result whose call is not on the page.
+#[must_use]
+pub fn render(stored: &StoredMessage, results: &[&StoredMessage]) -> Markup {
+    let message = &stored.message;
+    let empty = Tool::default();
+    let tool = message.tool.as_ref().unwrap_or(&empty);
+    let is_call = message.kind.as_str() == Kind::TOOL_CALL;
+    html! {
+        details.tool {
+            summary {
+                b.name { (tool.name().unwrap_or("tool")) }
+                code.arguments { (summary_of(message, tool)) }
+                span.outcome {
+                    @if is_call {
+                        @match results.last() {
+                            Some(result) => (outcome(&result.message)),
+                            None => (outcome(message)),
+                        }
+                    } @else {
+                        (outcome(message))
+                    }
+                }
+            }
+            @if is_call {
+                @if let Some(arguments) = tool.arguments() { (block("arguments", stored, &event::text_of(arguments))) }
+                @if let Some(content) = &message.content { (block("said", stored, content)) }
+            }
+            div.results {
+                @if is_call {
+                    @for result in results { (output(result)) }
+                    // Some programs tell call and result in one message.
+                    @if let Some(told) = tool.output() { (block("output", stored, &event::text_of(told))) }
+                } @else {
+                    (output(stored))
+                }
+            }
+        }
+    }
+}
+
+fn output(stored: &StoredMessage) -> Markup {
+    let message = &stored.message;
+    let told = message.tool.as_ref().and_then(Tool::output).map(event::text_of);
+    html! {
+        @if let Some(text) = told.or_else(|| message.content.clone()) { (block("output", stored, &text)) }
+    }
+}
+
+/// How long it took and how it ended.
+fn outcome(message: &Message) -> Markup {
+    let tool = message.tool.as_ref();
+    let duration = tool.and_then(Tool::duration_ms).map(figures::duration);
+    let code = exit_code(message);
+    let status = tool.and_then(Tool::status);
+    let failed = code.is_some_and(|code| code != 0) || status.is_some_and(is_failure);
+    html! {
+        @if let Some(duration) = duration { span { (duration) } }
+        @match (code, status) {
+            (Some(code), _) => span.failed[failed] { "exit " (code) },
+            (None, Some(status)) => span.failed[failed] { (status) },
+            (None, None) if message.kind.as_str() == Kind::TOOL_RESULT => span { "done" },
+            (None, None) => span.open { "…" },
+        }
+    }
+}
+
+fn exit_code(message: &Message) -> Option<i64> {
+    let of_tool = message.tool.as_ref().and_then(|tool| tool.0.get("exit_code"));
+    of_tool.or_else(|| message.attrs.get("exit_code")).and_then(Value::as_i64)
+}
+
+fn is_failure(status: &str) -> bool {
+    matches!(
+        status.to_ascii_lowercase().as_str(),
+        "failed" | "failure" | "error" | "declined" | "denied" | "timeout" | "cancelled"
+    )
+}
+
+fn summary_of(message: &Message, tool: &Tool) -> String {
+    let text = match tool.arguments() {
+        Some(Value::Object(object)) => match TELLING.into_iter().find_map(|key| object.get(key)) {
+            Some(value) => one_line(value),
+            None if object.is_empty() => String::new(),
+            None => Value::Object(object.clone()).to_string(),
+        },
+        Some(value) => one_line(value),
+        None => message.content.clone().unwrap_or_default(),
+    };
+    // The words of megabytes are not worth splitting for one line.
+    figures::middle_cut(event::start(&text, 8 * ARGUMENTS_CHARS), ARGUMENTS_CHARS)
+}
+
+fn one_line(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A titled block of text, lines of a difference in their colours.
+fn block(title: &str, stored: &StoredMessage, text: &str) -> Markup {
+    let shown = event::start(text, row::SHOWN_BYTES);
+    html! {
+        div.part {
+            h4 { (title) }
+            pre {
+                @if is_difference(shown) {
+                    @for line in shown.split_inclusive('\n') {
+                        @match line.as_bytes().first() {
+                            Some(b'+') => ins { (markdown::plain(line)) },
+                            Some(b'-') => del { (markdown::plain(line)) },
+                            Some(b'@') => span.place { (markdown::plain(line)) },
+                            _ => (markdown::plain(line)),
+                        }
+                    }
+                } @else {
+                    (markdown::plain(shown))
+                }
+            }
+            @if shown.len() < text.len() {
+                p.rest { a href={ "/api/agents/messages/" (stored.cursor) "/content" } { "all " (figures::bytes(text.len())) } }
+            }
+        }
+    }
+}
+
+fn is_difference(text: &str) -> bool {
+    text.lines().take(12).any(|line| line.starts_with("@@ ") || line.starts_with("diff --git "))
+}
