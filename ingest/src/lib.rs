@@ -4,10 +4,17 @@
 //! is a dead letter, with its bytes.
 
 pub mod api;
+pub mod args;
+pub mod batch;
+pub mod consume;
 pub mod cursor;
 pub mod filter;
 pub mod http;
 pub mod live;
+pub mod metrics;
 pub mod pages;
 pub mod read;
+pub mod serve;
+pub mod setup;
+pub mod store;
 pub mod stored;

@@ -30,19 +30,17 @@ pub(super) fn read(object: Map<String, Value>, line: &str, origin: Origin<'_>) -
     if !body.problems.is_empty() {
         attrs.insert("parse_error".to_owned(), body.problems.join("; ").into());
     }
-    let content = if says_nothing { Some(line.to_owned()) } else { body.content };
     Draft {
         kind,
         role: body.role,
         agent_id: body.agent_id,
         stage: body.stage,
         channel: body.channel,
-        content,
+        content: if says_nothing { Some(line.to_owned()) } else { body.content },
         tool,
         attrs,
         timestamp: body.timestamp,
         own_id: body.id,
-        ..Draft::new(Kind::MESSAGE, "")
     }
 }
 

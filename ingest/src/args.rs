@@ -1,0 +1,93 @@
+//! The command line: every setting is a flag, then a variable, then a default.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use service::logs::LogArgs;
+use service::nats::NatsArgs;
+
+/// From `JetStream` to `PostgreSQL`, exactly once, and from there to people.
+#[derive(Debug, Parser)]
+#[command(name = "agent-comms-ingest", version)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Store the stream, and serve history, live streams and pages
+    Serve(Box<ServeArgs>),
+    /// Create the stream and its durable consumer where they are missing; show how they differ where they are not
+    Setup(Box<SetupArgs>),
+}
+
+/// Settings of `serve`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServeArgs {
+    /// Address of the API and the pages
+    #[arg(long, env = "AGENT_COMMS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, env = "AGENT_COMMS_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
+    pub admin_listen: SocketAddr,
+    /// File that gets the bound addresses as JSON once they are served
+    #[arg(long, env = "AGENT_COMMS_READY_FILE", value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// Days that messages are kept; older ones are not stored
+    #[arg(long, env = "AGENT_COMMS_RETENTION_DAYS", default_value_t = 30, value_name = "DAYS",
+          value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub retention_days: u16,
+    /// `PostgreSQL`
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// NATS
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// Logs
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// Settings of the connection to `PostgreSQL`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "PostgreSQL")]
+pub struct DatabaseArgs {
+    /// Database, as `postgres://user:password@host:5432/name`
+    #[arg(
+        long,
+        env = "AGENT_COMMS_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        required_unless_present = "database_url_file",
+        conflicts_with = "database_url_file"
+    )]
+    pub database_url: Option<String>,
+    /// File that holds the URL, so that no process list shows its password
+    #[arg(long, env = "AGENT_COMMS_DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
+    /// Certificates of the authorities to trust, a PEM file; else the system's
+    #[arg(long, env = "AGENT_COMMS_DATABASE_CA", value_name = "FILE")]
+    pub database_ca: Option<PathBuf>,
+    /// Connections at most
+    #[arg(long, env = "AGENT_COMMS_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "COUNT",
+          value_parser = clap::value_parser!(u16).range(4..=1000))]
+    pub database_connections: u16,
+}
+
+/// Settings of `setup`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SetupArgs {
+    /// NACK resources to create from; else those this program was built with
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// NATS, as a user who may create streams
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// Logs
+    #[command(flatten)]
+    pub logs: LogArgs,
+}

@@ -1,0 +1,129 @@
+//! What the stream delivered, sorted into what is stored, what cannot be read and what is too old. Pure: the same
+//! deliveries give the same batch, whichever replica reads them.
+
+use std::collections::BTreeSet;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use message::{RESEND_HEADER, Received};
+use time::{Date, OffsetDateTime};
+
+use crate::store::dead_letter::DeadLetter;
+use crate::store::epochs::Epochs;
+use crate::stored::StoredMessage;
+
+/// A message as the stream delivered it.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Subject it was published to.
+    pub subject: String,
+    /// Headers.
+    pub headers: Option<HeaderMap>,
+    /// Body.
+    pub payload: Bytes,
+    /// When the stream stored it.
+    pub stored_at: OffsetDateTime,
+    /// Sequence in the stream.
+    pub sequence: u64,
+}
+
+/// A message to store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The message.
+    pub stored: StoredMessage,
+    /// Whether it may have been sent before: earlier days may hold it too.
+    pub resent: bool,
+}
+
+/// What goes into one transaction.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Messages, in the order of the key that makes them one: namespace and id, then cursor.
+    pub rows: Vec<Row>,
+    /// What could not be read.
+    pub dead: Vec<DeadLetter>,
+    /// How many are older than what is kept.
+    pub expired: usize,
+}
+
+impl Batch {
+    /// Sorts deliveries; those stored before `oldest` are not kept.
+    #[must_use]
+    pub fn read<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>, epochs: &Epochs, oldest: Date) -> Self {
+        let mut batch = Self::default();
+        for delivery in deliveries {
+            if delivery.stored_at.date() < oldest {
+                batch.expired += 1;
+                continue;
+            }
+            match StoredMessage::decode(epochs.of_moment(delivery.stored_at), &delivery.received()) {
+                Ok(stored) => batch.rows.push(Row { stored, resent: delivery.is_resent() }),
+                Err(error) => batch.dead.push(delivery.dead_letter(epochs, error.class(), &error)),
+            }
+        }
+        // Transactions that write the same keys in the same order never wait for each other in a circle, and of two copies
+        // in one batch the lower cursor comes first and stays.
+        batch.rows.sort_by(|one, other| {
+            let key = |row: &Row| (row.stored.message.id, row.stored.cursor);
+            let namespace = |row: &Row| row.stored.message.run.namespace.clone();
+            namespace(one).cmp(&namespace(other)).then_with(|| key(one).cmp(&key(other)))
+        });
+        batch.dead.sort_by_key(|letter| (letter.epoch, letter.sequence));
+        batch
+    }
+
+    /// The days that its messages belong to.
+    #[must_use]
+    pub fn days(&self) -> BTreeSet<Date> {
+        self.rows.iter().map(|row| row.stored.created_at.moment().date()).collect()
+    }
+}
+
+impl Delivery {
+    /// As a dead letter of this class.
+    #[must_use]
+    pub fn dead_letter(&self, epochs: &Epochs, class: &'static str, error: &dyn std::error::Error) -> DeadLetter {
+        DeadLetter {
+            epoch: epochs.of_moment(self.stored_at),
+            sequence: i64::try_from(self.sequence).unwrap_or(i64::MAX),
+            stored_at: self.stored_at,
+            subject: self.subject.clone(),
+            headers: self.headers.as_ref().map(headers_json),
+            payload: self.payload.clone(),
+            class,
+            error: chain(error).replace('\0', "\u{fffd}"),
+        }
+    }
+
+    fn received(&self) -> Received<'_> {
+        let Self { subject, payload, stored_at, sequence, .. } = self;
+        Received { subject, payload, stored_at: *stored_at, sequence: *sequence }
+    }
+
+    fn is_resent(&self) -> bool {
+        self.headers.as_ref().is_some_and(|headers| headers.get(RESEND_HEADER).is_some_and(|value| value.as_str() == "1"))
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn headers_json(headers: &HeaderMap) -> String {
+    let object = headers.iter().map(|(name, values)| {
+        let values = values.iter().map(|value| value.as_str().into()).collect();
+        (name.to_string(), serde_json::Value::Array(values))
+    });
+    serde_json::Value::Object(object.collect()).to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! From the stream to the tables: pull, gather, store, acknowledge, in this order and never in another.
+//!
+//! Replicas share one durable consumer. It is bound and nothing else: only who holds the stream's definition makes,
+//! changes or deletes it, because its acknowledgements say what is stored.
+
+mod floor;
+mod gather;
+mod keep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream;
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer};
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream::ConsumerErrorKind;
+use deadpool_postgres::Pool;
+use service::admin::Readiness;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::cursor::Cursor;
+use crate::metrics::Metrics;
+use crate::store::epochs::{self, Epochs, StreamLife};
+
+/// The stream that holds every message.
+pub const STREAM: &str = "agent-comms";
+/// The durable consumer that replicas share.
+pub const DURABLE: &str = "jangar-agent-comms";
+/// Readiness: whether the stream can be read.
+pub const STREAM_CONDITION: &str = "stream";
+/// Readiness: whether the tables can be written.
+pub const POSTGRES_CONDITION: &str = "postgres";
+
+/// Pause before the stream, the consumer or the database is looked for again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How many gathered batches may wait while one is stored: so that storing never waits for the network.
+const WAITING_BATCHES: usize = 1;
+
+/// What storing works with. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Storing {
+    /// Connections.
+    pub pool: Pool,
+    /// The stream.
+    pub jetstream: jetstream::Context,
+    /// Days that messages are kept.
+    pub retention_days: u16,
+    /// Told whether stream and tables can be reached.
+    pub readiness: Readiness,
+    /// Counted here.
+    pub metrics: Arc<Metrics>,
+    /// Everything at or below it is committed.
+    pub watermark: watch::Sender<Cursor>,
+    /// Ends storing, after what was pulled is stored.
+    pub stop: CancellationToken,
+}
+
+/// The consumer could not be bound.
+#[derive(Debug, thiserror::Error)]
+enum BindError {
+    #[error("{0} `{1}` does not exist; create it with `agent-comms-ingest setup`")]
+    Missing(&'static str, &'static str),
+    #[error("durable `{DURABLE}` has {0}; delete it and create it with `agent-comms-ingest setup`")]
+    Unsafe(&'static str),
+    #[error("nats does not answer")]
+    Nats(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+/// Stores the stream until the token is cancelled and what was pulled is stored. Whatever is away is waited for.
+pub async fn run(storing: Storing) {
+    let (batches, waiting) = mpsc::channel(WAITING_BATCHES);
+    let keeper = tokio::spawn(keep::run(storing.clone(), waiting));
+    while !storing.stop.is_cancelled() {
+        match bind(&storing).await {
+            Ok((consumer, epochs)) => {
+                storing.readiness.hold(STREAM_CONDITION);
+                let bound = storing.stop.child_token();
+                let floor = tokio::spawn(floor::follow(storing.clone(), consumer.clone(), epochs.newest(), bound.clone()));
+                let why = gather::pull(&storing, &consumer, &batches).await;
+                bound.cancel();
+                // The task ends with its token; it has nothing to say.
+                drop(floor.await);
+                if let Err(error) = why {
+                    tracing::info!(error = %error, "pulling ended, binding again");
+                }
+            }
+            Err(error) => {
+                let condition = if matches!(error, BindError::Store(_)) { POSTGRES_CONDITION } else { STREAM_CONDITION };
+                storing.readiness.fail(condition, service_line(&error));
+                pause(&storing.stop, RETRY).await;
+            }
+        }
+    }
+    drop(batches);
+    if let Err(error) = keeper.await {
+        tracing::error!(error = %error, "storing broke off");
+    }
+}
+
+/// Looks at stream and consumer, and notes which life of the stream this is.
+async fn bind(storing: &Storing) -> Result<(PullConsumer, Epochs), BindError> {
+    let mut stream = storing.jetstream.get_stream(STREAM).await.map_err(|error| match error.kind() {
+        GetStreamErrorKind::JetStream(error) if error.error_code() == jetstream::ErrorCode::STREAM_NOT_FOUND => {
+            BindError::Missing("stream", STREAM)
+        }
+        _ => BindError::Nats(Box::new(error)),
+    })?;
+    let info = stream.info().await.map_err(|error| BindError::Nats(Box::new(error)))?;
+    let first_sequence = i64::try_from(info.state.first_sequence).unwrap_or(i64::MAX);
+    let epochs = epochs::observe(&storing.pool, StreamLife { created: info.created, first_sequence }).await?;
+    storing.readiness.hold(POSTGRES_CONDITION);
+    let consumer: PullConsumer =
+        storing.jetstream.get_consumer_from_stream(DURABLE, STREAM).await.map_err(|error| match error.kind() {
+            ConsumerErrorKind::JetStream(error) if error.error_code() == jetstream::ErrorCode::CONSUMER_NOT_FOUND => {
+                BindError::Missing("durable consumer", DURABLE)
+            }
+            _ => BindError::Nats(Box::new(error)),
+        })?;
+    // With any other setting the server would pass over messages that nobody stored.
+    let config = &consumer.cached_info().config;
+    if config.ack_policy != AckPolicy::Explicit {
+        return Err(BindError::Unsafe("another ack policy than `explicit`"));
+    }
+    if config.max_deliver > 0 {
+        return Err(BindError::Unsafe("a limit of deliveries (max_deliver)"));
+    }
+    Ok((consumer, epochs))
+}
+
+fn service_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line.replace('\n', " ")
+}
+
+/// Waits, unless the token is cancelled meanwhile.
+async fn pause(stop: &CancellationToken, duration: Duration) {
+    tokio::select! { () = tokio::time::sleep(duration) => {}, () = stop.cancelled() => {} }
+}

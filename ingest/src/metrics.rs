@@ -1,0 +1,98 @@
+//! What an operator sees of storing.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::batch::Batch;
+use crate::store::insert::Inserted;
+
+/// A class of dead letters, or of failures.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Class {
+    class: &'static str,
+}
+
+/// What storing counts.
+#[derive(Debug)]
+pub struct Metrics {
+    rows: Counter,
+    repeated: Counter,
+    expired: Counter,
+    dead_letters: Family<Class, Counter>,
+    failures: Family<Class, Counter>,
+    batch_rows: Histogram,
+    batch_duration: Histogram,
+    pending: Gauge,
+    unacknowledged: Gauge,
+    watermark: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            rows: Counter::default(),
+            repeated: Counter::default(),
+            expired: Counter::default(),
+            dead_letters: Family::default(),
+            failures: Family::default(),
+            batch_rows: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
+            batch_duration: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
+            pending: Gauge::default(),
+            unacknowledged: Gauge::default(),
+            watermark: Gauge::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Makes them part of what is scraped.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("agentcomms_ingest");
+        registry.register("rows", "Messages stored", self.rows.clone());
+        registry.register("repeated_rows", "Messages that were stored before", self.repeated.clone());
+        registry.register("expired_rows", "Messages older than what is kept", self.expired.clone());
+        registry.register("dead_letters", "Messages that could not be read or stored", self.dead_letters.clone());
+        registry.register("store_failures", "Transactions that failed", self.failures.clone());
+        registry.register("batch_rows", "Messages in a transaction", self.batch_rows.clone());
+        let duration = self.batch_duration.clone();
+        registry.register_with_unit("batch_duration", "Time of a transaction", Unit::Seconds, duration);
+        registry.register("pending_messages", "Messages of the stream not yet delivered", self.pending.clone());
+        registry.register("unacknowledged_messages", "Messages delivered, not yet stored", self.unacknowledged.clone());
+        registry.register("watermark_sequence", "Everything up to this sequence is stored", self.watermark.clone());
+    }
+
+    /// Counts a committed batch.
+    pub fn stored(&self, batch: &Batch, inserted: Inserted, took: Duration) {
+        let count = |counter: &Counter, number: usize| counter.inc_by(u64::try_from(number).unwrap_or(u64::MAX));
+        count(&self.rows, inserted.rows);
+        count(&self.repeated, inserted.repeated);
+        count(&self.expired, batch.expired);
+        for letter in &batch.dead {
+            self.dead_letters.get_or_create(&Class { class: letter.class }).inc();
+        }
+        self.batch_rows.observe(f64::from(u32::try_from(batch.rows.len()).unwrap_or(u32::MAX)));
+        self.batch_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a failed transaction.
+    pub fn failed(&self, class: &'static str) {
+        self.failures.get_or_create(&Class { class }).inc();
+    }
+
+    /// Notes how far behind the stream storing is.
+    pub fn lag(&self, pending: u64, unacknowledged: usize) {
+        self.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
+        self.unacknowledged.set(i64::try_from(unacknowledged).unwrap_or(i64::MAX));
+    }
+
+    /// Notes the watermark.
+    pub fn watermark(&self, sequence: i64) {
+        self.watermark.set(sequence);
+    }
+}

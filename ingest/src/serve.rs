@@ -1,0 +1,167 @@
+//! `serve`: starts the parts of ingest and stops them in order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_nats::jetstream;
+use deadpool_postgres::Pool;
+use prometheus_client::registry::Registry;
+use service::admin::{self, Readiness};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::ServeArgs;
+use crate::consume::{self, POSTGRES_CONDITION, STREAM_CONDITION, Storing};
+use crate::cursor::Cursor;
+use crate::live::Hub;
+use crate::metrics::Metrics;
+use crate::store::{self, migrate::migrate};
+
+/// Pause before migrations are tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long the last acknowledgements may take to leave.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A started ingest.
+#[derive(Debug)]
+pub struct Running {
+    /// Where the API and the pages are served.
+    pub api: SocketAddr,
+    /// Where health and metrics are served.
+    pub admin: SocketAddr,
+    tasks: JoinSet<&'static str>,
+    client: async_nats::Client,
+    stop: CancellationToken,
+    /// Ends last: health is told until everything else has stopped.
+    stop_admin: CancellationToken,
+    _scratch: tempfile::TempDir,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When a setting cannot be used.
+pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    service::logs::start(&args.logs);
+    let stop = service::signals::stop_token()?;
+    start(args, stop).await?.wait().await
+}
+
+/// Binds the listeners and starts everything. `PostgreSQL` and NATS may be away; the admin port says so.
+///
+/// # Errors
+/// When a setting cannot be used: a file, a URL, an address in use.
+pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<Running> {
+    crate::http::check_open(args.listen)?;
+    let pool = store::pool::open(&args.database)?;
+    let scratch = tempfile::tempdir().context("cannot make a temporary directory; set TMPDIR to one that may be written to")?;
+    let options = args.nats.options("agent-comms-ingest", scratch.path())?;
+    let servers = args.nats.servers()?;
+    let api_listener = admin::bind("the api", args.listen).await?;
+    let admin_listener = admin::bind("health and metrics", args.admin_listen).await?;
+    let (api, admin) = (api_listener.local_addr()?, admin_listener.local_addr()?);
+    tracing::info!(
+        service.version = env!("CARGO_PKG_VERSION"),
+        api.address = %api,
+        admin.address = %admin,
+        nats.url = args.nats.nats_url,
+        retention.days = args.retention_days,
+        "starting"
+    );
+    let client = options.connect(servers).await.context("cannot set up the connection to nats")?;
+    let readiness = Readiness::default();
+    readiness.fail(POSTGRES_CONDITION, "not reached yet");
+    readiness.fail(STREAM_CONDITION, "not reached yet");
+    let mut registry = Registry::default();
+    let metrics = Arc::new(Metrics::default());
+    metrics.register(&mut registry);
+    let watermark = watch::Sender::new(Cursor::default());
+    let jetstream = jetstream::new(client.clone());
+    let hub = Hub::new(pool.clone(), watermark.subscribe(), stop.clone());
+    hub.register(&mut registry);
+
+    let mut tasks = JoinSet::new();
+    let stop_admin = CancellationToken::new();
+    tokio::spawn(admin::serve(admin_listener, readiness.clone(), Arc::new(registry), stop_admin.clone()));
+    let state = crate::http::State { pool: pool.clone(), live: hub.clone(), watermark: watermark.subscribe() };
+    let stop_http = stop.clone();
+    tasks.spawn(async move {
+        crate::http::serve(api_listener, state, stop_http).await;
+        "the api"
+    });
+    let storing =
+        Storing { pool, jetstream, retention_days: args.retention_days, readiness, metrics, watermark, stop: stop.clone() };
+    tasks.spawn(store_and_follow(storing, hub));
+    if let Some(path) = &args.ready_file {
+        write_ready_file(path, api, admin)?;
+    }
+    Ok(Running { api, admin, tasks, client, stop, stop_admin, _scratch: scratch })
+}
+
+/// The schema comes first: storing and live both read it.
+async fn store_and_follow(storing: Storing, hub: Hub) -> &'static str {
+    if prepare(&storing.pool, &storing.readiness, &storing.stop).await {
+        let jetstream = storing.jetstream.clone();
+        tokio::join!(consume::run(storing), hub.run(jetstream));
+    }
+    "storing"
+}
+
+/// Migrates, for as long as it takes; false when it was stopped before.
+async fn prepare(pool: &Pool, readiness: &Readiness, stop: &CancellationToken) -> bool {
+    loop {
+        match migrate(pool).await {
+            Ok(()) => {
+                readiness.hold(POSTGRES_CONDITION);
+                return true;
+            }
+            Err(error) => readiness.fail(POSTGRES_CONDITION, format!("{:#}", anyhow::Error::from(error))),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RETRY) => {}
+            () = stop.cancelled() => return false,
+        }
+    }
+}
+
+impl Running {
+    /// Waits until it was told to stop and has stopped, or until a vital part ended by itself.
+    ///
+    /// # Errors
+    /// When a part ended that was not told to.
+    pub async fn wait(mut self) -> anyhow::Result<()> {
+        let mut ended_early = None;
+        while let Some(ended) = self.tasks.join_next().await {
+            if !self.stop.is_cancelled() {
+                let what = match ended {
+                    Ok(part) => format!("{part} ended by itself; this is a bug"),
+                    Err(error) => format!("a part broke off: {error}"),
+                };
+                ended_early.get_or_insert(what);
+                self.stop.cancel();
+            }
+        }
+        // The last acknowledgements, so that the next replica does not get the same messages again.
+        if tokio::time::timeout(LAST_WORDS, self.client.flush()).await.is_err() {
+            tracing::info!("nats is away, the last acknowledgements were not sent");
+        }
+        self.stop_admin.cancel();
+        match ended_early {
+            None => Ok(()),
+            Some(what) => Err(anyhow::anyhow!(what)),
+        }
+    }
+}
+
+/// In one step, so that nobody reads half of it.
+fn write_ready_file(path: &Path, api: SocketAddr, admin: SocketAddr) -> anyhow::Result<()> {
+    let text = serde_json::json!({ "api": api.to_string(), "admin": admin.to_string() }).to_string();
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, text)
+        .and_then(|()| std::fs::rename(&partial, path))
+        .with_context(|| format!("cannot write the ready file `{}`; give a path that may be written to", path.display()))
+}

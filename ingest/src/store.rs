@@ -1,0 +1,35 @@
+//! What is written to `PostgreSQL`: the schema, its partitions, the lives of the stream and the messages.
+//!
+//! Replicas share the tables without knowing of each other: what must not be done twice at once is done under an advisory
+//! lock, and rows are always written in the order of their keys, so that no two transactions wait for each other.
+
+pub mod dead_letter;
+pub mod epochs;
+pub mod error;
+pub mod insert;
+pub mod migrate;
+pub mod partitions;
+pub mod pool;
+mod summary;
+mod watermark;
+
+pub use error::StoreError;
+pub use watermark::raise_watermark;
+
+/// Keys of the advisory locks, apart from those of other programs in the same database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lock {
+    /// Changing the schema.
+    Migrate = 0x6163_0001,
+    /// Making or dropping partitions.
+    Partitions = 0x6163_0002,
+    /// Adding a life of the stream.
+    Epochs = 0x6163_0003,
+}
+
+impl Lock {
+    /// The key as `PostgreSQL` takes it.
+    pub(crate) fn key(self) -> i64 {
+        self as i64
+    }
+}

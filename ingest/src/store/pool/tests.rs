@@ -1,0 +1,20 @@
+use super::*;
+
+fn args(url: &str) -> DatabaseArgs {
+    DatabaseArgs { database_url: Some(url.to_owned()), database_url_file: None, database_ca: None, database_connections: 4 }
+}
+
+#[tokio::test]
+async fn plain_text_stays_on_this_machine() {
+    for url in ["postgres://a:b@127.0.0.1/x", "postgres://a:b@localhost:5/x", "postgres://a:b@[::1]/x", "host=/run/pg user=a"] {
+        assert!(open(&args(url)).is_ok(), "{url}");
+    }
+    let error = open(&args("postgres://a:secret@db.example/x?sslmode=disable")).expect_err("refused");
+    assert!(matches!(error, DatabaseSettingsError::Plaintext(ref host) if host == "db.example"), "{error}");
+}
+
+#[tokio::test]
+async fn a_wrong_url_is_told_without_its_password() {
+    let error = open(&args("postgres://a:secret@host:notaport/x")).expect_err("no url");
+    assert!(!format!("{error:#}").contains("secret"));
+}

@@ -1,0 +1,208 @@
+//! Runs: first and last message, how many of each kind and agent, what was said last, the outer system's verdict.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::Transaction;
+use message::Kind;
+use time::OffsetDateTime;
+
+use crate::cursor::Cursor;
+use crate::store::StoreError;
+use crate::stored::StoredMessage;
+
+/// How much of a message is shown in the list.
+const PREVIEW_CHARACTERS: usize = 240;
+/// How much of a verdict is kept: it is a word.
+const OUTCOME_CHARACTERS: usize = 120;
+
+const UPSERT: &str = "INSERT INTO workflow_comms.runs AS run \
+    (workflow_namespace, run_key, workflow_name, workflow_uid, run_id, runtime, first_epoch, first_seq, first_at, last_epoch, \
+     last_seq, last_at, messages, kinds, agents, outcome, preview, preview_agent, preview_epoch, preview_seq) \
+    SELECT ns, key, name, uid, run_id, runtime, first_epoch, first_seq, first_at, last_epoch, last_seq, last_at, messages, \
+        kinds::jsonb, agents::jsonb, outcome, preview, preview_agent, preview_epoch, preview_seq \
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], \
+        $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::bigint[], $14::text[], $15::text[], \
+        $16::text[], $17::text[], $18::text[], $19::bigint[], $20::bigint[]) \
+      AS row (ns, key, name, uid, run_id, runtime, first_epoch, first_seq, first_at, last_epoch, last_seq, last_at, messages, \
+        kinds, agents, outcome, preview, preview_agent, preview_epoch, preview_seq) \
+    ON CONFLICT (workflow_namespace, run_key) DO UPDATE SET \
+      workflow_name = CASE WHEN run.workflow_name IN ('', 'unknown') THEN excluded.workflow_name ELSE run.workflow_name END, \
+      run_id = coalesce(excluded.run_id, run.run_id), \
+      runtime = coalesce(run.runtime, excluded.runtime), \
+      first_epoch = CASE WHEN (excluded.first_epoch, excluded.first_seq) < (run.first_epoch, run.first_seq) \
+                    THEN excluded.first_epoch ELSE run.first_epoch END, \
+      first_seq = CASE WHEN (excluded.first_epoch, excluded.first_seq) < (run.first_epoch, run.first_seq) \
+                  THEN excluded.first_seq ELSE run.first_seq END, \
+      first_at = CASE WHEN (excluded.first_epoch, excluded.first_seq) < (run.first_epoch, run.first_seq) \
+                 THEN excluded.first_at ELSE run.first_at END, \
+      last_epoch = CASE WHEN (excluded.last_epoch, excluded.last_seq) > (run.last_epoch, run.last_seq) \
+                   THEN excluded.last_epoch ELSE run.last_epoch END, \
+      last_seq = CASE WHEN (excluded.last_epoch, excluded.last_seq) > (run.last_epoch, run.last_seq) \
+                 THEN excluded.last_seq ELSE run.last_seq END, \
+      last_at = CASE WHEN (excluded.last_epoch, excluded.last_seq) > (run.last_epoch, run.last_seq) \
+                THEN excluded.last_at ELSE run.last_at END, \
+      messages = run.messages + excluded.messages, \
+      kinds = (SELECT jsonb_object_agg(key, count) FROM (SELECT key, sum(value::bigint) AS count \
+               FROM (SELECT * FROM jsonb_each_text(run.kinds) UNION ALL SELECT * FROM jsonb_each_text(excluded.kinds)) AS each \
+               GROUP BY key) AS total), \
+      agents = (SELECT jsonb_object_agg(key, count) FROM (SELECT key, sum(value::bigint) AS count \
+                FROM (SELECT * FROM jsonb_each_text(run.agents) UNION ALL SELECT * FROM jsonb_each_text(excluded.agents)) AS each \
+                GROUP BY key) AS total), \
+      outcome = coalesce(excluded.outcome, run.outcome), \
+      preview = CASE WHEN (excluded.preview_epoch, excluded.preview_seq) > (run.preview_epoch, run.preview_seq) \
+                THEN excluded.preview ELSE run.preview END, \
+      preview_agent = CASE WHEN (excluded.preview_epoch, excluded.preview_seq) > (run.preview_epoch, run.preview_seq) \
+                      THEN excluded.preview_agent ELSE run.preview_agent END, \
+      preview_epoch = CASE WHEN (excluded.preview_epoch, excluded.preview_seq) > (run.preview_epoch, run.preview_seq) \
+                      THEN excluded.preview_epoch ELSE run.preview_epoch END, \
+      preview_seq = CASE WHEN (excluded.preview_epoch, excluded.preview_seq) > (run.preview_epoch, run.preview_seq) \
+                    THEN excluded.preview_seq ELSE run.preview_seq END";
+
+/// What a batch says of one run.
+struct Delta<'a> {
+    first: &'a StoredMessage,
+    last: &'a StoredMessage,
+    run_id: Option<&'a str>,
+    messages: i64,
+    kinds: BTreeMap<&'a str, i64>,
+    agents: BTreeMap<&'a str, i64>,
+    outcome: Option<(Cursor, String)>,
+    preview: Option<&'a StoredMessage>,
+}
+
+impl<'a> Delta<'a> {
+    fn new(stored: &'a StoredMessage) -> Self {
+        Self {
+            first: stored,
+            last: stored,
+            run_id: None,
+            messages: 0,
+            kinds: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            outcome: None,
+            preview: None,
+        }
+    }
+
+    fn add(&mut self, stored: &'a StoredMessage) {
+        let message = &stored.message;
+        if stored.cursor < self.first.cursor {
+            self.first = stored;
+        }
+        if stored.cursor > self.last.cursor {
+            self.last = stored;
+        }
+        self.run_id = self.run_id.or(message.run_id.as_deref());
+        self.messages += 1;
+        *self.kinds.entry(message.kind.as_str()).or_default() += 1;
+        if !message.kind.is_control() {
+            *self.agents.entry(message.agent_id.as_str()).or_default() += 1;
+        }
+        if message.kind.as_str() == Kind::RUN_OUTCOME
+            && let Some(outcome) = outcome(stored)
+            && self.outcome.as_ref().is_none_or(|(cursor, _)| *cursor < stored.cursor)
+        {
+            self.outcome = Some((stored.cursor, outcome));
+        }
+        if is_shown(stored) && self.preview.is_none_or(|preview| preview.cursor < stored.cursor) {
+            self.preview = Some(stored);
+        }
+    }
+}
+
+/// Adds what these messages say of their runs, in the order of the runs' keys.
+pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -> Result<(), StoreError> {
+    let mut deltas: BTreeMap<(String, String), Delta<'_>> = BTreeMap::new();
+    for stored in new {
+        deltas.entry(super::run_of(stored)).or_insert_with(|| Delta::new(stored)).add(stored);
+    }
+    let (mut namespaces, mut keys) = (Vec::new(), Vec::new());
+    for (namespace, key) in deltas.keys() {
+        namespaces.push(namespace.as_str());
+        keys.push(key.as_str());
+    }
+    let column =
+        |text: fn(&StoredMessage) -> &str| -> Vec<String> { deltas.values().map(|delta| text(delta.last).to_owned()).collect() };
+    let names = column(|stored| &stored.message.run.name);
+    let uids = column(|stored| &stored.message.run.uid);
+    let run_ids: Vec<Option<&str>> = deltas.values().map(|delta| delta.run_id).collect();
+    let runtimes: Vec<Option<&str>> = deltas.values().map(|delta| delta.last.message.runtime.as_deref()).collect();
+    let (first_epochs, first_sequences, first_times) = positions(deltas.values().map(|delta| delta.first));
+    let (last_epochs, last_sequences, last_times) = positions(deltas.values().map(|delta| delta.last));
+    let counts: Vec<i64> = deltas.values().map(|delta| delta.messages).collect();
+    let kinds: Vec<String> = deltas.values().map(|delta| counted(&delta.kinds)).collect();
+    let agents: Vec<String> = deltas.values().map(|delta| counted(&delta.agents)).collect();
+    let outcomes: Vec<Option<&str>> =
+        deltas.values().map(|delta| delta.outcome.as_ref().map(|(_, text)| text.as_str())).collect();
+    let previews: Vec<Option<String>> = deltas.values().map(|delta| delta.preview.and_then(preview_text)).collect();
+    let preview_agents: Vec<Option<&str>> =
+        deltas.values().map(|delta| delta.preview.map(|stored| stored.message.agent_id.as_str())).collect();
+    let preview_epochs: Vec<i64> = deltas.values().map(|delta| delta.preview.map_or(0, |stored| stored.cursor.epoch)).collect();
+    let preview_sequences: Vec<i64> =
+        deltas.values().map(|delta| delta.preview.map_or(0, |stored| stored.cursor.sequence)).collect();
+    let upsert = transaction.prepare_cached(UPSERT).await.map_err(StoreError::of("count the runs"))?;
+    transaction
+        .execute(
+            &upsert,
+            &[
+                &namespaces,
+                &keys,
+                &names,
+                &uids,
+                &run_ids,
+                &runtimes,
+                &first_epochs,
+                &first_sequences,
+                &first_times,
+                &last_epochs,
+                &last_sequences,
+                &last_times,
+                &counts,
+                &kinds,
+                &agents,
+                &outcomes,
+                &previews,
+                &preview_agents,
+                &preview_epochs,
+                &preview_sequences,
+            ],
+        )
+        .await
+        .map_err(StoreError::of("count the runs"))?;
+    Ok(())
+}
+
+fn positions<'a>(messages: impl Iterator<Item = &'a StoredMessage>) -> (Vec<i64>, Vec<i64>, Vec<OffsetDateTime>) {
+    let (mut epochs, mut sequences, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for stored in messages {
+        epochs.push(stored.cursor.epoch);
+        sequences.push(stored.cursor.sequence);
+        times.push(stored.created_at.moment());
+    }
+    (epochs, sequences, times)
+}
+
+fn counted(counts: &BTreeMap<&str, i64>) -> String {
+    let object = counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
+    serde_json::Value::Object(object).to_string()
+}
+
+/// Whether the list shows it as what was said last: words, not records of the machinery or what tools print.
+fn is_shown(stored: &StoredMessage) -> bool {
+    let kind = &stored.message.kind;
+    let words = stored.message.content.as_deref().is_some_and(|content| !content.trim().is_empty());
+    words && !kind.is_control() && !matches!(kind.as_str(), Kind::TOOL_RESULT | Kind::TOOL_CALL)
+}
+
+fn preview_text(stored: &StoredMessage) -> Option<String> {
+    let text = stored.message.content.as_deref()?.trim();
+    Some(text.chars().take(PREVIEW_CHARACTERS).collect())
+}
+
+/// The verdict's word: where publishers put it, else what the message says.
+fn outcome(stored: &StoredMessage) -> Option<String> {
+    let attrs = &stored.message.attrs;
+    let word = ["outcome", "status", "result"].iter().find_map(|key| attrs.get(*key)?.as_str());
+    let text = word.or(stored.message.content.as_deref())?.trim().replace('\0', "\u{fffd}");
+    (!text.is_empty()).then(|| text.chars().take(OUTCOME_CHARACTERS).collect())
+}

@@ -1,0 +1,11 @@
+//! Ingest against real neighbours: NATS with TLS and `PostgreSQL`.
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a test ends where something is not as it should be"
+)]
+
+mod crashes;
+mod storing;
+mod world;

@@ -1,0 +1,184 @@
+//! A NATS server, a database and ingest, private to one test.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream;
+use clap::Parser as _;
+use ingest::args::{Args, Command};
+use ingest::serve::Running;
+use neighbours::nats::{Credentials, Options};
+use neighbours::{Nats, Postgres};
+use tokio_util::sync::CancellationToken;
+
+/// How long a condition may take to hold, on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The neighbours of one test.
+pub struct World {
+    pub nats: Nats,
+    pub database: String,
+    /// The URL of the database.
+    pub url: String,
+    _shared: Option<Arc<Postgres>>,
+    /// As the operator, who may publish anything.
+    pub jetstream: jetstream::Context,
+    pub sql: tokio_postgres::Client,
+    directory: tempfile::TempDir,
+}
+
+/// A replica that is a process of its own.
+pub struct Replica {
+    pub child: tokio::process::Child,
+    ready_file: PathBuf,
+}
+
+impl World {
+    /// Starts the neighbours and creates stream and consumer with `setup`.
+    pub async fn start() -> Self {
+        let postgres = Postgres::shared().await.expect("postgresql");
+        let world = Self::with_postgres(&postgres).await;
+        Self { _shared: Some(postgres), ..world }
+    }
+
+    pub async fn with_postgres(postgres: &Postgres) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        service::tls::install_provider();
+        let nats = Nats::start(Options::default()).await.expect("nats");
+        let database = format!("ingest_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        postgres.create_database(&database).await.expect("a database");
+        let sql = postgres.connect(&database).await.expect("a connection");
+        let client = nats.admin().connect().await.expect("a client");
+        let world = Self {
+            jetstream: jetstream::new(client),
+            directory: tempfile::tempdir().expect("a directory"),
+            nats,
+            url: postgres.url(&database),
+            _shared: None,
+            database,
+            sql,
+        };
+        let Command::Setup(args) = Self::args(&world.nats.admin(), &["setup"]).command else { panic!("no setup") };
+        ingest::setup::run(&args).await.expect("set up");
+        world
+    }
+
+    fn words(credentials: &Credentials, words: &[&str]) -> Vec<String> {
+        let path = |path: &PathBuf| path.to_str().expect("text").to_owned();
+        let mut all = vec!["agent-comms-ingest".to_owned()];
+        all.extend(words.iter().map(ToString::to_string));
+        all.extend(["--nats-url".to_owned(), credentials.url.clone(), "--nats-ca".to_owned(), path(&credentials.ca)]);
+        all.extend(["--nats-cert".to_owned(), path(&credentials.files.certificate)]);
+        all.extend(["--nats-key".to_owned(), path(&credentials.files.key)]);
+        all.extend(["--nats-inbox-prefix".to_owned(), credentials.inbox_prefix.clone()]);
+        all
+    }
+
+    pub fn args(credentials: &Credentials, words: &[&str]) -> Args {
+        Args::try_parse_from(Self::words(credentials, words)).expect("arguments")
+    }
+
+    /// A replica in this process.
+    pub async fn serve(&self) -> (Running, CancellationToken) {
+        let words = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--database-url", &self.url];
+        let Command::Serve(args) = Self::args(&self.nats.ingest(), &words).command else { panic!("no serve") };
+        let stop = CancellationToken::new();
+        (ingest::serve::start(&args, stop.clone()).await.expect("started"), stop)
+    }
+
+    /// A replica that is a process of its own.
+    pub fn replica(&self, name: &str) -> Replica {
+        let ready_file = self.directory.path().join(format!("{name}.json"));
+        let ready = ready_file.to_str().expect("text");
+        let words = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--database-url",
+            &self.url,
+            "--ready-file",
+            ready,
+        ];
+        let child = tokio::process::Command::new(env!("CARGO_BIN_EXE_agent-comms-ingest"))
+            .args(&Self::words(&self.nats.ingest(), &words)[1..])
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("started");
+        Replica { child, ready_file }
+    }
+
+    pub async fn publish(&self, subject: &str, body: &str) -> u64 {
+        let ack = self.jetstream.publish(subject.to_owned(), body.to_owned().into()).await.expect("published");
+        ack.await.expect("acknowledged").sequence
+    }
+
+    /// Publishes so many numbered messages of one run.
+    pub async fn publish_numbered(&self, range: std::ops::Range<u32>) {
+        let mut acks = Vec::new();
+        for number in range {
+            let subject = "workflow.demo.build.u-1.agent.a.message";
+            let body = format!(r#"{{"content":"number {number}","step_id":"s","agent_id":"a"}}"#);
+            acks.push(self.jetstream.publish(subject, body.into()).await.expect("published"));
+        }
+        for ack in acks {
+            ack.await.expect("acknowledged");
+        }
+    }
+
+    pub async fn count(&self, sql: &str) -> i64 {
+        self.sql.query_one(sql, &[]).await.map_or(-1, |row| row.get(0))
+    }
+
+    /// Waits until a count is this; fails with what it is.
+    #[track_caller]
+    pub fn until<'a>(&'a self, sql: &'a str, expected: i64) -> impl Future<Output = ()> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            let start = Instant::now();
+            loop {
+                let count = self.count(sql).await;
+                if count == expected {
+                    return;
+                }
+                assert!(start.elapsed() < DEADLINE, "{caller}: `{sql}` is {count}, not {expected}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    /// Waits until everything is acknowledged.
+    pub async fn until_acknowledged(&self) {
+        let start = Instant::now();
+        loop {
+            let consumer: jetstream::consumer::PullConsumer = self
+                .jetstream
+                .get_consumer_from_stream(ingest::consume::DURABLE, ingest::consume::STREAM)
+                .await
+                .expect("the durable");
+            let info = consumer.cached_info();
+            if info.num_pending == 0 && info.num_ack_pending == 0 {
+                return;
+            }
+            assert!(start.elapsed() < DEADLINE * 2, "{} pending, {} unacknowledged", info.num_pending, info.num_ack_pending);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Replica {
+    /// Waits until it serves.
+    pub async fn until_ready(&mut self) {
+        let start = Instant::now();
+        while !self.ready_file.exists() {
+            assert!(self.child.try_wait().expect("a status").is_none(), "the replica ended");
+            assert!(start.elapsed() < DEADLINE, "the replica does not serve");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
