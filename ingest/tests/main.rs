@@ -7,5 +7,6 @@
 )]
 
 mod crashes;
+mod serving;
 mod storing;
 mod world;

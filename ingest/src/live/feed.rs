@@ -83,7 +83,11 @@ async fn follow_one(
         return Err(FeedError::Behind { last, watermark: settled });
     }
     let start_sequence = start_of(&epochs, settled, last);
+    // Named, because ingest may create named consumers only: without a name no permission could spare the durable.
+    let unique = jetstream.client().new_inbox();
+    let name = format!("live-{}", unique.rsplit('.').next().unwrap_or(&unique));
     let config = OrderedConfig {
+        name: Some(name),
         description: Some("live view of one replica of ingest".to_owned()),
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence },
         ..OrderedConfig::default()
