@@ -7,6 +7,7 @@
 )]
 
 mod crashes;
+mod days;
 mod serving;
 mod storing;
 mod world;
