@@ -9,6 +9,7 @@
 
 pub mod cache;
 pub mod certificates;
+pub mod chromium;
 pub mod nats;
 pub mod port;
 pub mod postgres;
@@ -20,6 +21,7 @@ mod python;
 
 pub use cache::Cache;
 pub use certificates::{Authority, Identity};
+pub use chromium::Chromium;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use process::Process;

@@ -1,0 +1,98 @@
+//! Where Chromium and its driver come from.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use super::{packages, path_directories};
+use crate::Cache;
+
+/// The browser, its driver and, when both were unpacked without being installed, what is around them.
+#[derive(Clone, Debug)]
+pub(super) struct Installation {
+    pub(super) browser: PathBuf,
+    pub(super) driver: PathBuf,
+    /// Where the packages were unpacked.
+    root: Option<PathBuf>,
+}
+
+impl Installation {
+    /// What packages were unpacked to; an error when the programs are not there or do not run.
+    pub(super) fn unpacked(root: &Path) -> Result<Self> {
+        let installation = Self {
+            browser: root.join("usr/lib/chromium/chromium"),
+            driver: root.join("usr/bin/chromedriver"),
+            root: Some(root.to_path_buf()),
+        };
+        if !installation.runs() {
+            bail!(
+                "the Chromium unpacked to {} does not run here: install the packages chromium and chromium-driver",
+                root.display()
+            );
+        }
+        Ok(installation)
+    }
+
+    /// Where the shared libraries lie that the machine lacks.
+    pub(super) fn library_path(&self) -> Option<OsString> {
+        let root = self.root.as_ref()?;
+        let architecture = std::env::consts::ARCH;
+        let directories = ["usr/lib/chromium", "usr/lib", "lib"].map(|directory| root.join(directory));
+        let multiarch = ["usr/lib", "lib"].map(|directory| root.join(directory).join(format!("{architecture}-linux-gnu")));
+        std::env::join_paths(directories.iter().chain(&multiarch)).ok()
+    }
+
+    /// The fonts that came with the packages.
+    pub(super) fn fonts(&self) -> Option<PathBuf> {
+        self.root.as_ref().map(|root| root.join("usr/share/fonts"))
+    }
+
+    fn runs(&self) -> bool {
+        [&self.browser, &self.driver].into_iter().all(|program| {
+            let mut command = Command::new(program);
+            if let Some(libraries) = self.library_path() {
+                command.env("LD_LIBRARY_PATH", libraries);
+            }
+            command.arg("--version").output().is_ok_and(|output| output.status.success())
+        })
+    }
+}
+
+/// What is installed, else what the cache holds or can fetch.
+pub(super) fn find() -> Result<Installation> {
+    if let Some(installation) = installed() {
+        return Ok(installation);
+    }
+    let entry = Cache::of_user()?.entry(&format!("chromium-{}", release()), |directory| {
+        packages::unpack(Path::new("/var/lib/dpkg/status"), directory)?;
+        Installation::unpacked(directory).map(drop)
+    })?;
+    Installation::unpacked(&entry)
+}
+
+fn installed() -> Option<Installation> {
+    let driver = in_path(&["chromedriver"])?;
+    let browser = in_path(&["chromium", "google-chrome", "chromium-browser"])?;
+    let installation = Installation { browser, driver, root: None };
+    installation.runs().then_some(installation)
+}
+
+fn in_path(names: &[&str]) -> Option<PathBuf> {
+    let directories = path_directories();
+    names.iter().find_map(|name| directories.iter().map(|directory| directory.join(name)).find(|path| path.is_file()))
+}
+
+/// The release of the distribution: what was fetched for one does not fit another.
+fn release() -> String {
+    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let field = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key));
+        line.map(|value| value.trim_matches('"').to_owned())
+    };
+    let system = field("ID=").unwrap_or_else(|| "linux".to_owned());
+    let version = field("VERSION_ID=").or_else(|| field("VERSION_CODENAME="));
+    version.map_or(system.clone(), |version| format!("{system}-{version}"))
+}
