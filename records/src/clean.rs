@@ -1,6 +1,7 @@
 //! What no reader can hold is replaced: the NUL character (a database column of text cannot have one), and names so long that they
 //! would fill every message. The whole of such a name stays in the attributes.
 
+use message::Tool;
 use serde_json::{Map, Value};
 
 use crate::draft::Draft;
@@ -13,6 +14,9 @@ pub(crate) fn draft(draft: &mut Draft) {
     let Draft { agent_id, stage, channel, content, own_id, attrs, tool, .. } = draft;
     [&mut *agent_id, &mut *stage, &mut *channel, content, own_id].into_iter().flatten().for_each(text);
     object(attrs);
+    if tool.is_none() {
+        *tool = tool_in(attrs);
+    }
     if let Some(tool) = tool {
         object(&mut tool.0);
     }
@@ -21,6 +25,16 @@ pub(crate) fn draft(draft: &mut Draft) {
             attrs.insert(key.to_owned(), name.as_str().into());
             *name = name.chars().take(NAME_LIMIT / 4).collect();
         }
+    }
+}
+
+/// A tool among the attributes, where a reader of the published message would look for it too: a second one beside a
+/// first of the wrong type ends up there.
+pub(crate) fn tool_in(attrs: &mut Map<String, Value>) -> Option<Tool> {
+    let key = ["tool", "tool_call", "toolCall"].into_iter().find(|key| attrs.get(*key).is_some_and(Value::is_object))?;
+    match attrs.shift_remove(key) {
+        Some(Value::Object(object)) => Some(Tool(object)),
+        _ => None,
     }
 }
 

@@ -20,6 +20,10 @@ pub(crate) struct Draft {
     pub(crate) attrs: Map<String, Value>,
     /// Else the time of reading.
     pub(crate) timestamp: Option<Timestamp>,
+    /// The agent program whose event it is.
+    pub(crate) program_agent: Option<&'static str>,
+    /// Whether the content is a line of a private key that began in an earlier line.
+    pub(crate) is_private_key: bool,
     /// The step's own id.
     pub(crate) own_id: Option<String>,
 }
@@ -37,12 +41,24 @@ impl Draft {
             tool: None,
             attrs: Map::new(),
             timestamp: None,
+            program_agent: None,
+            is_private_key: false,
             own_id: None,
         }
     }
 
     pub(crate) fn with_attr(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.attrs.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// A call or a result.
+    pub(crate) fn of_tool(kind: &'static str, tool: Tool) -> Self {
+        Self { tool: Some(tool), ..Self::new(kind, "") }
+    }
+
+    pub(crate) fn at(mut self, timestamp: Option<Timestamp>) -> Self {
+        self.timestamp = timestamp.or(self.timestamp);
         self
     }
 }

@@ -4,7 +4,12 @@
 //! A step may choose its agent, role, kind, stage, channel, content, tool, attributes, timestamp and id. What it claims
 //! about its run or its source is left out here, and nothing further on can bring it back.
 
+mod claude;
+mod codex;
+mod event;
+mod gemini;
 mod json;
+mod runner;
 pub mod state;
 mod text;
 
@@ -65,13 +70,18 @@ pub(crate) fn parse(state: &mut ParserState, line: &Line<'_>, read_at: Timestamp
     if trimmed.is_empty() {
         return (Vec::new(), Notes { blank: true, ..notes });
     }
-    let _ = read_at;
+    let place = event::Place { offset: line.start, read_at };
     let mut drafts = match object_of(trimmed) {
-        Ok(Some(object)) => vec![json::read(object, trimmed, origin)],
-        Ok(None) => text::read(&decoded, origin).into_iter().collect(),
-        Err(reason) => text::read(&decoded, origin).map(|draft| draft.with_attr("parse_error", reason)).into_iter().collect(),
+        Ok(Some(object)) => match event::read(state, &object, place) {
+            Some(drafts) => drafts,
+            None => vec![json::read(object, trimmed, origin)],
+        },
+        Ok(None) => text_of(state, &decoded, origin, &mut notes),
+        Err(reason) => {
+            let drafts = text_of(state, &decoded, origin, &mut notes);
+            drafts.into_iter().map(|draft| draft.with_attr("parse_error", reason.as_str())).collect()
+        }
     };
-    let _ = state;
     for draft in &mut drafts {
         notes.parse_error |= draft.attrs.contains_key("parse_error");
         if notes.invalid_utf8 {
@@ -84,13 +94,21 @@ pub(crate) fn parse(state: &mut ParserState, line: &Line<'_>, read_at: Timestamp
             draft.attrs.insert("stream".to_owned(), stream.into());
         }
     }
-    notes.blank = drafts.is_empty();
     (drafts, notes)
 }
 
+fn text_of(state: &mut ParserState, line: &str, origin: Origin<'_>, notes: &mut Notes) -> Vec<Draft> {
+    let mut draft = text::read(line, origin);
+    notes.blank = draft.is_none();
+    if let Some(draft) = &mut draft {
+        draft.is_private_key = state.is_private_key(line);
+    }
+    draft.into_iter().collect()
+}
+
 /// What is still held when nothing more will come.
-pub(crate) fn finish(_state: &mut ParserState) -> Vec<Draft> {
-    Vec::new()
+pub(crate) fn finish(state: &mut ParserState) -> Vec<Draft> {
+    state.flush().into_iter().collect()
 }
 
 /// The object that a line is: nothing when it is plain text, the reason when it looks like an object but is none.

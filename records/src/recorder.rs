@@ -155,8 +155,7 @@ impl Recorder {
             part: u32::try_from(part).unwrap_or(u32::MAX),
         };
         let agent = draft.agent_id.or_else(|| named(pod.agent_id.as_deref()));
-        let program = || self.state.parser.program().map(ToOwned::to_owned);
-        let agent = agent.or_else(program).or_else(|| named(container.as_deref()));
+        let agent = agent.or_else(|| named(draft.program_agent)).or_else(|| named(container.as_deref()));
         Message {
             id: id_of(&source, draft.own_id.as_deref(), piece, line),
             run: pod.run.clone(),

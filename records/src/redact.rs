@@ -96,7 +96,10 @@ impl Redactor {
 
     /// Every text of a draft.
     pub(crate) fn draft(&self, draft: &mut Draft, redactions: &mut Redactions) {
-        if let Some(content) = &mut draft.content {
+        if draft.is_private_key {
+            draft.content = Some(mark("private-key"));
+            count("private-key", redactions);
+        } else if let Some(content) = &mut draft.content {
             self.string(content, redactions);
         }
         if let Some(tool) = &mut draft.tool {

@@ -1,10 +1,11 @@
 //! A JSON object in our schema, as publishers in the field write it.
 
+use message::Kind;
 use message::body::Body;
-use message::{Kind, Tool};
 use serde_json::{Map, Value};
 
 use super::Origin;
+use crate::clean;
 use crate::draft::Draft;
 
 /// Keys by which an object shows that it means to be a message and not a line of some program's structured log.
@@ -14,7 +15,7 @@ const SPEAKING_KEYS: [&str; 9] = ["content", "text", "kind", "role", "agent_id",
 pub(super) fn read(object: Map<String, Value>, line: &str, origin: Origin<'_>) -> Draft {
     let speaks = speaks(&object) || !matches!(origin, Origin::File | Origin::Output { .. });
     let mut body = Body::read(object);
-    let tool = body.tool.take().or_else(|| tool_in(&mut body.attrs));
+    let tool = body.tool.take().or_else(|| clean::tool_in(&mut body.attrs));
     let kind = body.kind.map(|kind| if kind.is_control() { known(Kind::STATUS) } else { kind });
     let says_nothing = body.content.is_none() && tool.is_none();
     let kind = kind.unwrap_or_else(|| match &tool {
@@ -30,17 +31,19 @@ pub(super) fn read(object: Map<String, Value>, line: &str, origin: Origin<'_>) -
     if !body.problems.is_empty() {
         attrs.insert("parse_error".to_owned(), body.problems.join("; ").into());
     }
+    let content = if says_nothing { Some(line.to_owned()) } else { body.content };
     Draft {
         kind,
         role: body.role,
         agent_id: body.agent_id,
         stage: body.stage,
         channel: body.channel,
-        content: if says_nothing { Some(line.to_owned()) } else { body.content },
+        content,
         tool,
         attrs,
         timestamp: body.timestamp,
         own_id: body.id,
+        ..Draft::new(Kind::MESSAGE, "")
     }
 }
 
@@ -49,16 +52,6 @@ fn speaks(object: &Map<String, Value>) -> bool {
     let has_key = |object: &Map<String, Value>| SPEAKING_KEYS.iter().any(|key| object.contains_key(*key));
     let payload = ["message", "data"].iter().find_map(|key| object.get(*key).and_then(Value::as_object));
     has_key(object) || payload.is_some_and(has_key)
-}
-
-/// A tool among the attributes, where a reader of the published message would look for it too: a second one beside a
-/// first of the wrong type ends up there.
-fn tool_in(attrs: &mut Map<String, Value>) -> Option<Tool> {
-    let key = ["tool", "tool_call", "toolCall"].into_iter().find(|key| attrs.get(*key).is_some_and(Value::is_object))?;
-    match attrs.shift_remove(key) {
-        Some(Value::Object(object)) => Some(Tool(object)),
-        _ => None,
-    }
 }
 
 fn known(kind: &'static str) -> Kind {

@@ -9,6 +9,26 @@ fn one(bytes: &[u8], origin: Origin<'_>) -> Draft {
     drafts.remove(0)
 }
 
+/// What lines become that are read a second apart, shown as kind, role and texts.
+pub(super) fn drafts(lines: &[&str]) -> Vec<Draft> {
+    let mut state = ParserState::default();
+    let mut start = 0;
+    let mut all = Vec::new();
+    for (line, second) in lines.iter().zip(0..) {
+        let end = start + line.len() as u64 + 1;
+        let line = Line { start, end, bytes: line.as_bytes(), cut: false, terminated: true };
+        all.extend(parse(&mut state, &line, Timestamp::from_unix_micros(second * 1_000_000).unwrap(), Origin::File).0);
+        start = end;
+    }
+    all.extend(finish(&mut state));
+    all
+}
+
+/// Kinds and contents.
+pub(super) fn said(drafts: &[Draft]) -> Vec<(&str, &str)> {
+    drafts.iter().map(|draft| (draft.kind.as_str(), draft.content.as_deref().unwrap_or_default())).collect()
+}
+
 const SOCKET: Origin<'static> = Origin::Socket { container: None };
 
 #[test]
@@ -79,4 +99,33 @@ fn invalid_bytes_are_replaced_and_told() {
 #[test]
 fn output_of_a_command_tells_its_stream() {
     assert_eq!(one(b"oops", Origin::Output { container: None, stream: "stderr" }).attrs["stream"], "stderr");
+}
+
+#[test]
+fn a_private_key_over_several_lines_is_known_as_one() {
+    let made = drafts(&[
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "MIIEowIBAAKCAQEA0Z3VS5JJcds3",
+        "another writer speaks",
+        "  12 abc=",
+        "-----END RSA PRIVATE KEY-----",
+        "MIIEowIBAAKCAQEA0Z3VS5JJcds3",
+    ]);
+    let inside: Vec<bool> = made.iter().map(|draft| draft.is_private_key).collect();
+    assert_eq!(inside, [false, true, false, true, false, false]);
+}
+
+#[test]
+fn an_unknown_event_is_kept_whole() {
+    let made = drafts(&[
+        r#"{"type":"item.started","item":{"id":"i","type":"hologram","n":1}}"#,
+        r#"{"type":"turn.paused","why":"w"}"#,
+        r#"{"type":"something.else","n":2}"#,
+    ]);
+    assert_eq!(made[0].attrs["event"]["item"]["n"], 1);
+    assert_eq!(made[1].attrs["event"]["why"], "w");
+    assert_eq!(
+        said(&made),
+        [("log", "item.started hologram"), ("log", "turn.paused"), ("log", r#"{"type":"something.else","n":2}"#)]
+    );
 }

@@ -17,6 +17,15 @@ pub(super) fn read(line: &str, origin: Origin<'_>) -> Option<Draft> {
     (!text.trim().is_empty()).then(|| Draft::new(kind, text.trim_end()))
 }
 
+/// A text of several lines, each cleaned.
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
+    if is_clean(text) {
+        return Cow::Borrowed(text);
+    }
+    let lines: Vec<_> = text.split('\n').map(clean_line).collect();
+    Cow::Owned(lines.join("\n"))
+}
+
 /// One line, cleaned.
 fn clean_line(line: &str) -> Cow<'_, str> {
     if is_clean(line) {

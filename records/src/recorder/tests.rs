@@ -158,6 +158,27 @@ fn odd_lines_keep_the_invariants() {
     }
 }
 
+/// Events of agent programs, plain and odd ones.
+const EVENTS: &[&str] = &[
+    r#"{"type":"thread.started","thread_id":"t","tool":{"name":"x"}}"#,
+    r#"{"type":"item.started","item":{"id":"a","type":"command_execution","command":"ls"}}"#,
+    r#"{"type":"item.completed","item":{"id":"a","type":"command_execution","command":"ls","exit_code":0}}"#,
+    r#"{"type":"item.completed","item":{"id":"a","type":"agent_message","text":""}}"#,
+    r#"{"type":"item.completed","item":5}"#,
+    r#"{"type":"error","message":"m"}"#,
+    r#"{"type":"message","role":"assistant","content":"piece ","timestamp":"2026-01-02T03:04:05Z","delta":true}"#,
+    r#"{"type":"init","timestamp":"2026-01-02T03:04:05Z","session_id":"s"}"#,
+    r#"{"type":"tool_use","timestamp":"2026-01-02T03:04:05Z","tool_name":"n","tool_id":"a","parameters":{}}"#,
+    r#"{"type":"tool_result","timestamp":"x","tool_id":"a","status":"success"}"#,
+    r#"{"type":"assistant","session_id":"s","message":{"content":[{"type":"text","text":"t"},{},5,{"type":"tool_use","id":"a"}]}}"#,
+    r#"{"type":"result","subtype":"success","is_error":false}"#,
+    r#"{"ts":1700000000,"event":{"type":"message","delta":"piece "}}"#,
+    r#"{"ts":1700000000,"event":{"type":"","tool":{"a":1}}}"#,
+    r#"{"ts":1700000000,"event":{"type":"tool","id":"a","status":"started","toolKind":""}}"#,
+    "-----BEGIN PRIVATE KEY-----",
+    "MIIEowIBAAKCAQEA0Z3VS5JJcds3",
+];
+
 /// Lines as steps write them, and worse.
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     let key = prop::sample::select(vec![
@@ -199,6 +220,7 @@ fn any_line() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![object.clone(), object, prop::collection::vec(inner, 0..3).prop_map(Into::into)]
     });
     prop_oneof![
+        4 => prop::sample::select(EVENTS).prop_map(|line| line.as_bytes().to_vec()),
         4 => value.prop_map(|value| value.to_string().into_bytes()),
         1 => prop::collection::vec(any::<u8>(), 0..40),
         1 => "[a-z {}\":\\r\\u{1b}\\[0m]{0,30}".prop_map(String::into_bytes),
