@@ -126,3 +126,6 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(HEAD_TIMEOUT);
     builder
 }
+
+#[cfg(test)]
+mod tests;
