@@ -1,6 +1,7 @@
 //! Ingest against real neighbours: NATS with TLS and `PostgreSQL`.
 #![allow(
     clippy::expect_used,
+    clippy::unwrap_used,
     clippy::missing_panics_doc,
     clippy::panic,
     reason = "a test ends where something is not as it should be"
@@ -8,6 +9,9 @@
 
 mod crashes;
 mod days;
+mod live;
+mod read;
 mod serving;
 mod storing;
+mod table;
 mod world;

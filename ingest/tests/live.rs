@@ -1,0 +1,275 @@
+//! The live side against a real stream and a real table, connected as ingest is allowed to be. What is committed, and when
+//! the watermark says so, is in the tests' hands.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::{self, stream};
+use ingest::cursor::Cursor;
+use ingest::filter::Filter;
+use ingest::live::{Event, Hub, Start, Subscription};
+use ingest::stored::StoredMessage;
+use message::Received;
+use neighbours::Nats;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::table::Table;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const RUN: &str = "workflow.demo.build.u1.agent.codex.log";
+const OTHER: &str = "workflow.demo.other.u2.agent.codex.log";
+
+struct World {
+    nats: Nats,
+    admin: jetstream::Context,
+    table: Table,
+    watermark: watch::Sender<Cursor>,
+    hub: Hub,
+    stop: CancellationToken,
+}
+
+fn at(sequence: i64) -> Cursor {
+    Cursor { epoch: 1, sequence }
+}
+
+fn build() -> Filter {
+    Filter { runs: vec!["u1".to_owned()], ..Filter::default() }
+}
+
+impl World {
+    async fn new(name: &str) -> Self {
+        service::tls::install_provider();
+        let nats = Nats::start(neighbours::nats::Options::default()).await.unwrap();
+        let admin = jetstream::new(nats.admin().connect().await.unwrap());
+        let subjects = ["workflow.>", "agents.workflow.>", "argo.workflow.>", "workflow_comms.agent_messages.>"];
+        let config = stream::Config {
+            name: "agent-comms".to_owned(),
+            subjects: subjects.map(ToOwned::to_owned).to_vec(),
+            ..stream::Config::default()
+        };
+        admin.create_stream(config).await.unwrap();
+        let table = Table::new(name).await;
+        let watermark = watch::Sender::new(at(0));
+        let (hub, stop) = Self::replica(&nats, &table, &watermark).await;
+        Self { nats, admin, table, watermark, hub, stop }
+    }
+
+    /// Another replica: a hub of its own on the same stream, table and watermark.
+    async fn replica(nats: &Nats, table: &Table, watermark: &watch::Sender<Cursor>) -> (Hub, CancellationToken) {
+        let stop = CancellationToken::new();
+        let hub = Hub::new(table.pool.clone(), watermark.subscribe(), stop.clone());
+        let jetstream = jetstream::new(nats.ingest().connect().await.unwrap());
+        let running = hub.clone();
+        tokio::spawn(async move { running.run(jetstream).await });
+        (hub, stop)
+    }
+
+    async fn publish(&self, subject: &str, content: &str) -> i64 {
+        self.send(subject, content, HeaderMap::new()).await
+    }
+
+    async fn send(&self, subject: &str, content: &str, headers: HeaderMap) -> i64 {
+        let id = message::id::of_foreign(subject, content);
+        let body = format!(r#"{{"v":1,"id":"{id}","content":"{content}"}}"#);
+        let sent = self.admin.publish_with_headers(subject.to_owned(), headers, body.into()).await.unwrap();
+        i64::try_from(sent.await.unwrap().sequence).unwrap()
+    }
+
+    async fn resend(&self, subject: &str, content: &str) -> i64 {
+        let mut headers = HeaderMap::new();
+        headers.insert(message::RESEND_HEADER, "1");
+        self.send(subject, content, headers).await
+    }
+
+    /// Commits everything up to a sequence, then says so.
+    async fn commit(&self, up_to: i64) {
+        let stream = self.admin.get_stream("agent-comms").await.unwrap();
+        for sequence in self.watermark.borrow().sequence + 1..=up_to {
+            let sequence = sequence.unsigned_abs();
+            let raw = stream.get_raw_message(sequence).await.unwrap();
+            let received = Received { subject: &raw.subject, payload: &raw.payload, stored_at: raw.time, sequence };
+            if let Ok(stored) = StoredMessage::decode(1, &received) {
+                self.table.insert(&stored).await;
+            }
+        }
+        self.watermark.send_replace(at(up_to));
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn event(subscription: &mut Subscription) -> Event {
+    let next = tokio::time::timeout(DEADLINE, subscription.next());
+    next.await.expect("an event comes in time").expect("the stream goes on")
+}
+
+/// The next message; what else is told before it is passed over.
+async fn message(subscription: &mut Subscription) -> (i64, String) {
+    loop {
+        if let Event::Message(frame) = event(subscription).await {
+            return (frame.cursor.sequence, String::from_utf8(frame.json.to_vec()).unwrap());
+        }
+    }
+}
+
+async fn sequences(subscription: &mut Subscription, count: usize) -> Vec<i64> {
+    let mut sequences = Vec::new();
+    for _ in 0..count {
+        sequences.push(message(subscription).await.0);
+    }
+    sequences
+}
+
+async fn caught_up(subscription: &mut Subscription) -> Cursor {
+    loop {
+        if let Event::CaughtUp(cursor) = event(subscription).await {
+            return cursor;
+        }
+    }
+}
+
+async fn is_silent(subscription: &mut Subscription) -> bool {
+    let messages = async {
+        loop {
+            if let Event::Message(_) = event(subscription).await {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_millis(300), messages).await.is_err()
+}
+
+#[tokio::test]
+async fn a_message_is_seen_before_it_is_stored_and_reads_the_same_after() {
+    let world = World::new("live_first").await;
+    let mut viewer = world.hub.subscribe(build(), Start::Newest(10));
+    assert_eq!(caught_up(&mut viewer).await, at(0));
+    world.publish(OTHER, "not mine").await;
+    let sequence = world.publish(RUN, "hello").await;
+    let live = message(&mut viewer).await;
+    assert_eq!(live.0, sequence);
+
+    world.commit(sequence).await;
+    let (replica, stop) = World::replica(&world.nats, &world.table, &world.watermark).await;
+    let mut late = replica.subscribe(build(), Start::Newest(10));
+    assert_eq!(message(&mut late).await, live);
+    assert_eq!(caught_up(&mut late).await, at(sequence));
+    stop.cancel();
+    assert_eq!(tokio::time::timeout(DEADLINE, late.next()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_viewer_goes_on_from_its_cursor_on_any_replica_without_gap_or_repeat() {
+    let world = World::new("live_resume").await;
+    for number in 0..2_000 {
+        world.publish(if number % 3 == 0 { RUN } else { OTHER }, &number.to_string()).await;
+    }
+    world.commit(1_500).await;
+    // This replica's ring starts above the cursor: first the table, then the ring, then what comes.
+    let (replica, stop) = World::replica(&world.nats, &world.table, &world.watermark).await;
+    let mut viewer = replica.subscribe(build(), Start::After(at(100)));
+    let expected: Vec<i64> =
+        (0..2_000_i64).filter(|number| number % 3 == 0).map(|number| number + 1).filter(|seq| *seq > 100).collect();
+    assert_eq!(sequences(&mut viewer, expected.len()).await, expected);
+    assert_eq!(caught_up(&mut viewer).await, at(2_000));
+    let sequence = world.publish(RUN, "later").await;
+    assert_eq!(message(&mut viewer).await.0, sequence);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_copy_sent_again_waits_for_its_row_and_holds_up_only_whom_it_concerns() {
+    let world = World::new("live_resent").await;
+    let first = world.publish(RUN, "said once").await;
+    let mut viewer = world.hub.subscribe(build(), Start::After(at(0)));
+    let mut other = world.hub.subscribe(Filter { runs: vec!["u2".to_owned()], ..Filter::default() }, Start::After(at(0)));
+    assert_eq!(message(&mut viewer).await.0, first);
+    world.commit(first).await;
+
+    let (replica, stop) = World::replica(&world.nats, &world.table, &world.watermark).await;
+    let mut elsewhere = replica.subscribe(build(), Start::After(at(first)));
+    caught_up(&mut elsewhere).await;
+    world.resend(RUN, "said once").await;
+    let lost_before = world.resend(RUN, "never arrived before").await;
+    let after = world.publish(RUN, "after").await;
+    let unconcerned = world.publish(OTHER, "goes on").await;
+    assert_eq!(message(&mut other).await.0, unconcerned);
+    assert!(is_silent(&mut viewer).await);
+    assert!(is_silent(&mut elsewhere).await);
+    loop {
+        if event(&mut viewer).await == Event::Degraded {
+            break;
+        }
+    }
+    world.commit(unconcerned).await;
+    assert_eq!(sequences(&mut viewer, 2).await, vec![lost_before, after]);
+    assert_eq!(sequences(&mut elsewhere, 2).await, vec![lost_before, after]);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_cursor_of_an_unknown_life_is_reset_to_the_newest_and_one_ahead_waits() {
+    let world = World::new("live_reset").await;
+    let first = world.publish(RUN, "one").await;
+    world.commit(first).await;
+    let mut lost = world.hub.subscribe(build(), Start::After(Cursor { epoch: 9, sequence: 4 }));
+    loop {
+        if let Event::Reset { reason, cursor } = event(&mut lost).await {
+            assert_eq!((reason, cursor), ("unknown_epoch", at(first - 1)));
+            break;
+        }
+    }
+    assert_eq!(message(&mut lost).await.0, first);
+
+    let mut ahead = world.hub.subscribe(build(), Start::After(at(first + 2)));
+    for number in 2..=4 {
+        world.publish(RUN, &number.to_string()).await;
+    }
+    assert_eq!(message(&mut ahead).await.0, first + 3);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_holds_nobody_up() {
+    let world = World::new("live_unreadable").await;
+    let mut viewer = world.hub.subscribe(build(), Start::After(at(0)));
+    world.admin.publish(RUN, "no json".into()).await.unwrap().await.unwrap();
+    world.admin.publish(RUN, r#"{"content":"x","workflow_uid":"someone else's"}"#.into()).await.unwrap().await.unwrap();
+    let sequence = world.publish(RUN, "fine").await;
+    assert_eq!(message(&mut viewer).await.0, sequence);
+}
+
+#[tokio::test]
+async fn viewers_see_everything_once_through_a_restart_of_the_server() {
+    let mut world = World::new("live_restart").await;
+    let mut viewer = world.hub.subscribe(build(), Start::After(at(0)));
+    let first = world.publish(RUN, "before").await;
+    assert_eq!(message(&mut viewer).await.0, first);
+    world.nats.stop().await.unwrap();
+    world.nats.start_again().await.unwrap();
+    let ready = async {
+        while world.admin.get_stream("agent-comms").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, ready).await.expect("the server answers again");
+    let second = world.publish(RUN, "after").await;
+    assert_eq!(message(&mut viewer).await.0, second);
+}
+
+#[tokio::test]
+async fn a_run_that_changed_is_told_once_the_table_holds_it() {
+    let world = World::new("live_runs").await;
+    let mut viewer = world.hub.subscribe(build(), Start::After(at(0)));
+    let mut runs = world.hub.runs();
+    world.publish(RUN, "one").await;
+    let last = world.publish(RUN, "two").await;
+    sequences(&mut viewer, 2).await;
+    world.commit(last).await;
+    let run = tokio::time::timeout(DEADLINE, runs.next()).await.expect("the change is told in time").unwrap();
+    assert_eq!((run.uid.as_str(), run.messages, run.last), ("u1", 2, at(last)));
+}
