@@ -1,1 +1,4 @@
-//! Placeholder root.
+//! The sidecar.
+
+pub mod publish;
+pub mod spool;

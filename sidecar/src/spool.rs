@@ -1,0 +1,297 @@
+//! The spool: what came through a socket, on disk before it is answered, until the server has it.
+//!
+//! An append-only log in segments. A position counts the bytes (frames, see [`frame`]) ever accepted in its generation and
+//! is never reused; the generation is the Unix milliseconds of the log's creation. Space is freed segment by segment
+//! behind the acknowledged position. Nothing is synced: what was accepted survives the death of this process, not that of
+//! the node.
+//!
+//! Invariants:
+//! - a record is accepted whole or not at all, and never moves;
+//! - an id that a step gave is accepted once, also across restarts, as long as [`ids`] knows it;
+//! - a full spool refuses, so that writers wait; nothing is dropped.
+
+pub mod frame;
+mod ids;
+mod segment;
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+pub use frame::{Entry, Frame, Peer};
+use ids::KnownIds;
+use segment::{HeaderError, Segment};
+
+/// Bytes of one segment: small beside the bound, so that space comes back soon, large beside the longest record.
+const SEGMENT: u64 = 4 * 1024 * 1024;
+
+/// A position of the spool, as the checkpoint holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Generation that the position belongs to.
+    pub generation: u64,
+    /// Everything below is acknowledged.
+    pub position: u64,
+}
+
+/// What was found when the spool was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// No spool: this one is new.
+    Nothing,
+    /// A spool to go on with.
+    Spool,
+    /// A spool that cannot be used, in words; it was moved aside and this one is new.
+    Unusable(String),
+}
+
+/// Whether a record was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is in the spool at these positions.
+    New {
+        /// First byte of its frame.
+        start: u64,
+        /// Byte after its frame.
+        end: u64,
+    },
+    /// Its id was accepted before.
+    Known,
+}
+
+/// Why records were not taken; none of them was.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The bound is reached: wait until something is freed.
+    #[error("the spool is full")]
+    Full,
+    /// The disk would not take them.
+    #[error("cannot write to the spool")]
+    Write(#[source] io::Error),
+}
+
+/// The spool.
+#[derive(Debug)]
+pub struct Spool {
+    directory: PathBuf,
+    generation: u64,
+    limit: u64,
+    /// Oldest first, never empty; the last is written to.
+    segments: VecDeque<Segment>,
+    ids: KnownIds,
+    frames: Vec<u8>,
+    /// Bytes of damaged records that were passed over.
+    damaged: u64,
+}
+
+impl Spool {
+    /// Opens the spool in `directory` or makes one. A spool that cannot be read, or that ends below the acknowledged
+    /// position of its generation, is moved aside and a new generation starts, younger than any before.
+    pub fn open(directory: &Path, limit: u64, now_millis: u64, acknowledged: Option<Mark>) -> anyhow::Result<(Self, Found)> {
+        let in_directory = || format!("cannot use the spool directory `{}`", directory.display());
+        std::fs::create_dir_all(directory).with_context(in_directory)?;
+        let paths = segment_paths(directory).with_context(in_directory)?;
+        let youngest = acknowledged.map_or(0, |mark| mark.generation);
+        if paths.is_empty() {
+            // Lists of ids alone are of a log that is gone; its steps may still send again.
+            let spool = Self::create(directory, limit, now_millis.max(youngest + 1)).with_context(in_directory)?;
+            return Ok((spool, Found::Nothing));
+        }
+        let problem = match Self::load(directory, limit, &paths) {
+            Ok(spool) => match acknowledged {
+                Some(mark) if mark.generation == spool.generation && spool.end() < mark.position => {
+                    format!("it ends at {}, below the acknowledged position {}", spool.end(), mark.position)
+                }
+                _ => return Ok((spool, Found::Spool)),
+            },
+            Err(error) => format!("{error:#}"),
+        };
+        let aside = directory.with_extension(format!("set-aside-{now_millis}"));
+        std::fs::rename(directory, &aside)
+            .with_context(|| format!("cannot move the unusable spool `{}` aside", directory.display()))?;
+        std::fs::create_dir_all(directory).with_context(in_directory)?;
+        let spool = Self::create(directory, limit, now_millis.max(youngest + 1)).with_context(in_directory)?;
+        Ok((spool, Found::Unusable(format!("{problem}; it is kept as {}", aside.display()))))
+    }
+
+    /// Its generation.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Position of the oldest record that is still held.
+    pub fn start(&self) -> u64 {
+        self.segments.front().map_or(0, Segment::start)
+    }
+
+    /// Position after the newest record.
+    pub fn end(&self) -> u64 {
+        self.segments.back().map_or(0, Segment::end)
+    }
+
+    /// Bytes on disk.
+    pub fn held(&self) -> u64 {
+        self.end() - self.start()
+    }
+
+    /// Bytes it may hold.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Bytes of damaged records that were passed over since it was opened.
+    pub fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    /// Appends records, all of them or none. An empty spool takes any batch, or a large one would wait for ever.
+    pub fn append<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) -> Result<Vec<Accepted>, AppendError> {
+        let base = self.end();
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.clear();
+        let mut accepted = Vec::new();
+        let mut new_ids = Vec::new();
+        for entry in entries {
+            if let Some(id) = entry.id {
+                if self.ids.contains(id) || new_ids.contains(&id) {
+                    accepted.push(Accepted::Known);
+                    continue;
+                }
+                new_ids.push(id);
+            }
+            let start = base + frames.len() as u64;
+            let length = frame::encode(&entry, &mut frames) as u64;
+            accepted.push(Accepted::New { start, end: start + length });
+        }
+        let result = self.write(&frames);
+        frames.shrink_to(SEGMENT as usize / 16);
+        self.frames = frames;
+        result?;
+        new_ids.into_iter().for_each(|id| self.ids.insert(id));
+        Ok(accepted)
+    }
+
+    /// Fills `buffer` with whole frames from `position` on, about `limit` bytes of them, and gives the position of the
+    /// first one: damaged bytes in between are passed over, to the next segment. Nothing when there is no more.
+    pub fn read(&mut self, mut position: u64, limit: usize, buffer: &mut Vec<u8>) -> io::Result<Option<u64>> {
+        position = position.max(self.start());
+        while position < self.end() {
+            let Some(segment) = self.segments.iter().find(|segment| segment.end() > position) else {
+                return Ok(None);
+            };
+            if segment.read(position, limit, buffer)? {
+                return Ok(Some(position));
+            }
+            self.damaged += segment.end() - position;
+            position = segment.end();
+        }
+        Ok(None)
+    }
+
+    /// Frees the segments that lie below an acknowledged position.
+    pub fn free(&mut self, position: u64) -> io::Result<()> {
+        if position >= self.end() && self.segments.back().is_some_and(|segment| segment.length() >= SEGMENT / 4) {
+            self.roll()?;
+        }
+        while self.segments.len() > 1
+            && let Some(oldest) = self.segments.front()
+            && oldest.end() <= position
+        {
+            std::fs::remove_file(oldest.path())?;
+            self.ids.free(&self.directory, oldest.start())?;
+            self.segments.pop_front();
+        }
+        Ok(())
+    }
+
+    fn create(directory: &Path, limit: u64, generation: u64) -> io::Result<Self> {
+        let ids = KnownIds::load(directory)?;
+        let segments = VecDeque::from([Segment::create(directory, generation, 0)?]);
+        Ok(Self { directory: directory.to_owned(), generation, limit, segments, ids, frames: Vec::new(), damaged: 0 })
+    }
+
+    fn load(directory: &Path, limit: u64, paths: &[PathBuf]) -> anyhow::Result<Self> {
+        let mut ids = KnownIds::load(directory)?;
+        let mut segments: VecDeque<Segment> = VecDeque::with_capacity(paths.len());
+        for (index, path) in paths.iter().enumerate() {
+            let is_last = index + 1 == paths.len();
+            let segment = match Segment::open(path) {
+                Ok(segment) => segment,
+                // The process died between making the file and writing its header: nothing was accepted into it.
+                Err(HeaderError::Damaged) if is_last && index > 0 && std::fs::metadata(path)?.len() <= 32 => {
+                    std::fs::remove_file(path)?;
+                    break;
+                }
+                Err(error) => return Err(error).with_context(|| format!("`{}`", path.display())),
+            };
+            if let Some(before) = segments.back() {
+                anyhow::ensure!(
+                    before.generation() == segment.generation() && before.end() == segment.start(),
+                    "`{}` does not follow `{}`",
+                    path.display(),
+                    before.path().display()
+                );
+            }
+            segments.push_back(segment);
+        }
+        let last = segments.len().saturating_sub(1);
+        for (index, segment) in segments.iter_mut().enumerate() {
+            if index < last && ids.hold(segment.start()) {
+                continue;
+            }
+            let whole = segment.scan(|_, entry| entry.id.into_iter().for_each(|id| ids.insert(id)))?;
+            if index < last {
+                ids.close(directory, segment.start())?;
+                ids.hold(segment.start());
+            } else {
+                segment.cut(whole)?;
+            }
+        }
+        let generation = segments.front().map_or(0, Segment::generation);
+        Ok(Self { directory: directory.to_owned(), generation, limit, segments, ids, frames: Vec::new(), damaged: 0 })
+    }
+
+    fn write(&mut self, frames: &[u8]) -> Result<(), AppendError> {
+        let length = frames.len() as u64;
+        if length == 0 {
+            return Ok(());
+        }
+        if self.held() > 0 && self.held() + length > self.limit {
+            return Err(AppendError::Full);
+        }
+        let is_large = |segment: &Segment| segment.length() > 0 && segment.length() + length > SEGMENT;
+        if self.segments.back().is_some_and(is_large) {
+            self.roll().map_err(AppendError::Write)?;
+        }
+        self.segments.back_mut().map_or(Ok(()), |segment| segment.append(frames)).map_err(AppendError::Write)
+    }
+
+    /// Closes the segment that is written to and starts the next.
+    fn roll(&mut self) -> io::Result<()> {
+        let next = Segment::create(&self.directory, self.generation, self.end())?;
+        let closed = self.segments.back().map_or(0, Segment::start);
+        self.segments.push_back(next);
+        if let Err(error) = self.ids.close(&self.directory, closed) {
+            // The segment itself still says its ids, until it is freed.
+            tracing::warn!(error = %error, "cannot write the ids of a spool segment");
+        }
+        Ok(())
+    }
+}
+
+fn segment_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "spool") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests;

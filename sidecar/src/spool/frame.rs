@@ -1,0 +1,125 @@
+//! One record of the spool as bytes: length, checksum, then who said what and when. Pure functions.
+//!
+//! ```text
+//! u32 length of the rest after the checksum | u32 CRC-32 of length and rest |
+//! u8 length of the container's name | name | i64 microseconds since 1970 | u32 pid | u32 uid | u32 gid |
+//! u8 1 when an id follows | 16 bytes id | the bytes as they came
+//! ```
+//! Numbers are little-endian.
+
+use uuid::Uuid;
+
+/// Length and checksum.
+const PREFIX: usize = 8;
+/// The longest rest that is believed; a longer one is damage. A record holds at most 2 MiB of bytes as they came.
+const LONGEST: usize = 4 * 1024 * 1024;
+
+/// Who is on the other end of a socket, as the kernel says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Peer {
+    /// Process id in our namespace, 0 when it is in another.
+    pub pid: u32,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// One accepted record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Container whose socket it came through; empty where the sockets have no names.
+    pub container: &'a str,
+    /// Microseconds since 1970.
+    pub accepted_at: i64,
+    /// Who wrote it.
+    pub peer: Peer,
+    /// The message id made of the id that the step gave.
+    pub id: Option<Uuid>,
+    /// The bytes as they came, without a line end.
+    pub raw: &'a [u8],
+}
+
+/// What stands at the start of some bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// A whole record, and its length in bytes.
+    Whole(Entry<'a>, usize),
+    /// The start of one that goes on beyond these bytes; `usize` bytes are needed.
+    Cut(usize),
+    /// No record.
+    Damaged,
+}
+
+/// Appends the frame of a record to `buffer` and gives its length. A container's name is cut at 255 bytes.
+pub fn encode(entry: &Entry<'_>, buffer: &mut Vec<u8>) -> usize {
+    let start = buffer.len();
+    buffer.extend_from_slice(&[0; PREFIX]);
+    let name = &entry.container.as_bytes()[..entry.container.len().min(255)];
+    buffer.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    buffer.extend_from_slice(name);
+    buffer.extend_from_slice(&entry.accepted_at.to_le_bytes());
+    for number in [entry.peer.pid, entry.peer.uid, entry.peer.gid] {
+        buffer.extend_from_slice(&number.to_le_bytes());
+    }
+    match entry.id {
+        Some(id) => {
+            buffer.push(1);
+            buffer.extend_from_slice(id.as_bytes());
+        }
+        None => buffer.push(0),
+    }
+    buffer.extend_from_slice(entry.raw);
+    let length = u32::try_from(buffer.len() - start - PREFIX).unwrap_or(u32::MAX).to_le_bytes();
+    let checksum = checksum(length, &buffer[start + PREFIX..]).to_le_bytes();
+    buffer[start..start + 4].copy_from_slice(&length);
+    buffer[start + 4..start + PREFIX].copy_from_slice(&checksum);
+    buffer.len() - start
+}
+
+/// Reads the frame at the start of `bytes`.
+#[must_use]
+pub fn decode(bytes: &[u8]) -> Frame<'_> {
+    let (Some(length), Some(expected)) = (u32_at(bytes, 0), u32_at(bytes, 4)) else {
+        return Frame::Cut(PREFIX);
+    };
+    let rest_length = length as usize;
+    if rest_length > LONGEST {
+        return Frame::Damaged;
+    }
+    let Some(rest) = bytes.get(PREFIX..PREFIX + rest_length) else {
+        return Frame::Cut(PREFIX + rest_length);
+    };
+    if checksum(length.to_le_bytes(), rest) != expected {
+        return Frame::Damaged;
+    }
+    entry(rest).map_or(Frame::Damaged, |entry| Frame::Whole(entry, PREFIX + rest_length))
+}
+
+fn entry(rest: &[u8]) -> Option<Entry<'_>> {
+    let (&name_length, rest) = rest.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(name_length))?;
+    let (accepted_at, rest) = rest.split_first_chunk::<8>()?;
+    let peer = Peer { pid: u32_at(rest, 0)?, uid: u32_at(rest, 4)?, gid: u32_at(rest, 8)? };
+    let (&has_id, rest) = rest.get(12..)?.split_first()?;
+    let (id, raw) = match has_id {
+        0 => (None, rest),
+        _ => rest.split_first_chunk::<16>().map(|(id, raw)| (Some(Uuid::from_bytes(*id)), raw))?,
+    };
+    let container = std::str::from_utf8(name).ok()?;
+    Some(Entry { container, accepted_at: i64::from_le_bytes(*accepted_at), peer, id, raw })
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk::<4>().map(|chunk| u32::from_le_bytes(*chunk))
+}
+
+fn checksum(length: [u8; 4], rest: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length);
+    hasher.update(rest);
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests;
