@@ -139,7 +139,8 @@ fn reconnect_delay(attempts: usize) -> Duration {
 }
 
 /// A number from 0 to 1. The keys of a hasher are random for each one made, which is as much chance as jitter needs.
-fn random_fraction() -> f64 {
+#[must_use]
+pub fn random_fraction() -> f64 {
     use std::hash::{BuildHasher as _, RandomState};
     let bits = u32::try_from(RandomState::new().hash_one(0) & u64::from(u32::MAX)).unwrap_or(0);
     f64::from(bits) / f64::from(u32::MAX)
