@@ -41,6 +41,9 @@ pub struct SourceRecord {
     pub place: Place,
     /// Which file it is; absent for the spool.
     pub file: Option<FileIdentity>,
+    /// A line that ends here by decision, not by its bytes, was or may have been sent: reading again cuts the same.
+    #[serde(default)]
+    pub cut: Option<u64>,
 }
 
 /// A place in a source to go on from: everything below it is acknowledged.

@@ -27,6 +27,9 @@ use segment::{HeaderError, Segment};
 /// Bytes of one segment: small beside the bound, so that space comes back soon, large beside the longest record.
 const SEGMENT: u64 = 4 * 1024 * 1024;
 
+/// Bytes of the buffer for frames that are kept between two appends.
+const KEPT_BUFFER: usize = 64 * 1024;
+
 /// A position of the spool, as the checkpoint holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
@@ -117,6 +120,7 @@ impl Spool {
     }
 
     /// Its generation.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -132,16 +136,19 @@ impl Spool {
     }
 
     /// Bytes on disk.
+    #[must_use]
     pub fn held(&self) -> u64 {
         self.end() - self.start()
     }
 
     /// Bytes it may hold.
+    #[must_use]
     pub fn limit(&self) -> u64 {
         self.limit
     }
 
     /// Bytes of damaged records that were passed over since it was opened.
+    #[must_use]
     pub fn damaged(&self) -> u64 {
         self.damaged
     }
@@ -166,10 +173,12 @@ impl Spool {
             accepted.push(Accepted::New { start, end: start + length });
         }
         let result = self.write(&frames);
-        frames.shrink_to(SEGMENT as usize / 16);
+        frames.shrink_to(KEPT_BUFFER);
         self.frames = frames;
         result?;
-        new_ids.into_iter().for_each(|id| self.ids.insert(id));
+        for id in new_ids {
+            self.ids.insert(id);
+        }
         Ok(accepted)
     }
 

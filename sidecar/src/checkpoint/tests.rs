@@ -10,6 +10,7 @@ fn checkpoint(offset: u64) -> Checkpoint {
         generation: 2,
         place: Place { offset, before: 7, ..Place::default() },
         file: Some(FileIdentity { device: 1, inode: 2, born: Some(3) }),
+        cut: None,
     };
     Checkpoint { generations: [(source.label.clone(), 2)].into(), sources: vec![source] }
 }

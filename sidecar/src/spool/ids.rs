@@ -103,7 +103,9 @@ fn path_of(directory: &Path, start: u64) -> PathBuf {
 
 fn write(path: &Path, ids: &[Uuid]) -> io::Result<()> {
     let mut bytes = MAGIC.to_vec();
-    ids.iter().for_each(|id| bytes.extend_from_slice(id.as_bytes()));
+    for id in ids {
+        bytes.extend_from_slice(id.as_bytes());
+    }
     let checksum = crc32fast::hash(&bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
     std::fs::write(path, bytes)

@@ -1,0 +1,205 @@
+//! Settings: flag, then variable, then default. Past this place nothing parses text.
+//!
+//! In a pod a process that ends at its start would hold the step, so there every setting that cannot be used means its
+//! default and a [`Problem`], which is logged and told as a `gap` record. Elsewhere clap ends the process with the reason.
+
+mod lenient;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use message::{PodIdentity, RunIdentity, UNKNOWN};
+use service::logs::LogArgs;
+use service::nats::NatsArgs;
+
+use crate::files::pattern::Pattern;
+use crate::publish::bucket::Rate;
+
+pub use lenient::{Problem, parse};
+
+/// Carries what a workflow step says to the stream, and to the people who watch
+#[derive(Debug, Parser)]
+#[command(name = "agent-comms", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read sockets and files and publish them, until SIGTERM
+    Run(Box<RunArgs>),
+    /// Wait until the sockets exist, two seconds at most
+    Ready(PlaceArgs),
+    /// Say one message through the socket
+    Emit(EmitArgs),
+}
+
+/// Where the sockets are.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// Directory of the sockets and log directories
+    #[arg(long, env = "AGENT_COMMS_RUN_DIR", default_value = "/run/agent-comms", value_name = "DIR")]
+    pub run_dir: PathBuf,
+    /// The step's containers, each with a socket of its own; none: one socket
+    #[arg(long, env = "AGENT_COMMS_CONTAINERS", value_delimiter = ',', value_name = "NAME,...")]
+    pub containers: Vec<String>,
+}
+
+/// Settings of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Directory of spool and checkpoint
+    #[arg(long, env = "AGENT_COMMS_STATE_DIR", default_value = "/var/lib/agent-comms", value_name = "DIR")]
+    pub state_dir: PathBuf,
+    /// Files to follow: `[container:]glob,...`
+    #[arg(long, env = "AGENT_COMMS_FILES", value_delimiter = ',', value_parser = Pattern::parse, value_name = "GLOB,...")]
+    pub files: Vec<Pattern>,
+    /// A pod depends on this process: nothing but SIGTERM ends it
+    #[arg(long, env = "AGENT_COMMS_IN_POD")]
+    pub in_pod: bool,
+    /// Seconds between SIGTERM and SIGKILL; two less are used to send what is left. Outside a pod 7
+    #[arg(long, env = "AGENT_COMMS_GRACE_SECONDS", value_name = "N")]
+    pub grace_seconds: Option<u64>,
+    /// Bytes that the spool may hold
+    #[arg(long, env = "AGENT_COMMS_SPOOL_BYTES", default_value_t = 256 * 1024 * 1024, value_name = "N")]
+    pub spool_bytes: u64,
+    /// Messages a second that may be sent, 0 for any number
+    #[arg(long, env = "AGENT_COMMS_RATE_MESSAGES", default_value_t = 2_000, value_name = "N")]
+    pub rate_messages: u32,
+    /// Bytes a second that may be sent, 0 for any number
+    #[arg(long, env = "AGENT_COMMS_RATE_BYTES", default_value_t = 4 * 1024 * 1024, value_name = "N")]
+    pub rate_bytes: u32,
+    #[command(flatten)]
+    /// Where the sockets are.
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    /// Who speaks.
+    pub identity: IdentityArgs,
+    #[command(flatten)]
+    /// Where it goes.
+    pub nats: NatsArgs,
+    #[command(flatten)]
+    /// Logs.
+    pub logs: LogArgs,
+}
+
+/// Who speaks; set from what the pod says of itself.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Identity")]
+pub struct IdentityArgs {
+    /// Namespace of the run
+    #[arg(long, env = "AGENT_COMMS_NAMESPACE", default_value = UNKNOWN)]
+    pub namespace: String,
+    /// Name of the run
+    #[arg(long, env = "AGENT_COMMS_WORKFLOW_NAME", default_value = UNKNOWN)]
+    pub workflow_name: String,
+    /// Uid of the run
+    #[arg(long, env = "AGENT_COMMS_WORKFLOW_UID", default_value = UNKNOWN)]
+    pub workflow_uid: String,
+    /// Run id of an outer system
+    #[arg(long, env = "AGENT_COMMS_RUN_ID")]
+    pub run_id: Option<String>,
+    /// Step of the run
+    #[arg(long, env = "AGENT_COMMS_STEP_ID")]
+    pub step_id: Option<String>,
+    /// Name of the pod
+    #[arg(long, env = "AGENT_COMMS_POD")]
+    pub pod: Option<String>,
+    /// Uid of the pod; it goes into every message id
+    #[arg(long, env = "AGENT_COMMS_POD_UID")]
+    pub pod_uid: Option<String>,
+    /// Attempt of the step
+    #[arg(long, env = "AGENT_COMMS_ATTEMPT", value_name = "N")]
+    pub attempt: Option<u32>,
+    /// Who speaks, where a record does not say it
+    #[arg(long, env = "AGENT_COMMS_AGENT_ID")]
+    pub agent_id: Option<String>,
+    /// Stage of the run
+    #[arg(long, env = "AGENT_COMMS_STAGE")]
+    pub stage: Option<String>,
+    /// Channel of records that name none
+    #[arg(long, env = "AGENT_COMMS_CHANNEL")]
+    pub channel: Option<String>,
+    /// What runs the workflow: native, argo, ...
+    #[arg(long, env = "AGENT_COMMS_RUNTIME", default_value = "native")]
+    pub runtime: String,
+}
+
+/// Settings of `emit`.
+#[derive(Debug, Clone, Args)]
+pub struct EmitArgs {
+    /// The text; standard input where there is none
+    pub text: Vec<String>,
+    /// What sort of message: message, status, error, log, ...
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// `general` to show it in the channel of all runs as well
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Who speaks
+    #[arg(long)]
+    pub agent: Option<String>,
+    /// An attribute, `key=value`; may be given again
+    #[arg(long = "attr", value_name = "KEY=VALUE", value_parser = attribute)]
+    pub attributes: Vec<(String, String)>,
+    /// The socket
+    #[arg(long, env = "AGENT_COMMS_SOCKET", default_value = "/run/agent-comms/agent.sock", value_name = "FILE")]
+    pub socket: PathBuf,
+}
+
+impl RunArgs {
+    /// How long sending what is left may take.
+    #[must_use]
+    pub fn drain_time(&self) -> Duration {
+        Duration::from_secs(self.grace_seconds.unwrap_or(7).saturating_sub(2).max(1))
+    }
+
+    /// The rate of the token bucket; nothing means no bound.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        let or_any = |number: u32| if number == 0 { f64::INFINITY } else { f64::from(number) };
+        let (messages, bytes) = (or_any(self.rate_messages), or_any(self.rate_bytes));
+        (messages.is_finite() || bytes.is_finite()).then_some(Rate { messages, bytes, burst: Duration::from_secs(10) })
+    }
+}
+
+impl IdentityArgs {
+    /// The identity that every message carries. Without the pod's uid the pod's name and run stand for it: ids then are
+    /// unique as far as those are.
+    #[must_use]
+    pub fn pod_identity(&self) -> PodIdentity {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let stand_in = || {
+            let pod = self.pod.as_deref().unwrap_or_default();
+            format!("{}/{}/{}/{pod}", self.namespace, self.workflow_name, self.workflow_uid)
+        };
+        PodIdentity {
+            run: RunIdentity {
+                namespace: self.namespace.clone(),
+                name: self.workflow_name.clone(),
+                uid: self.workflow_uid.clone(),
+            },
+            run_id: given(&self.run_id),
+            step_id: given(&self.step_id),
+            pod: given(&self.pod),
+            pod_uid: given(&self.pod_uid).unwrap_or_else(stand_in),
+            attempt: self.attempt,
+            agent_id: given(&self.agent_id),
+            stage: given(&self.stage),
+            channel: given(&self.channel),
+            runtime: Some(self.runtime.clone()),
+        }
+    }
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`; write it as key=value"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

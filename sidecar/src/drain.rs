@@ -1,0 +1,187 @@
+//! The main loop, and the end of it: when the step is over, everything is read, sent and answered for, or told as unsent,
+//! before a deadline.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::publish::connection::{Connecting, Connection, Hints};
+use crate::publish::saving::Saving;
+use crate::publish::{CHECK, Publisher};
+use crate::reader::Reader;
+
+/// How often files are looked at whatever is heard of them.
+const POLL: Duration = Duration::from_millis(250);
+/// The shortest time between two searches for new files.
+const SEARCH_PAUSE: Duration = Duration::from_millis(100);
+/// How long connections may take to hand over what they had read, once the step has ended.
+const LAST_RECORDS: Duration = Duration::from_millis(500);
+
+/// Everything that moves records.
+#[derive(Debug)]
+pub struct Pump {
+    /// Makes messages.
+    pub reader: Reader,
+    /// Sends them.
+    pub publisher: Publisher,
+    /// What is acknowledged.
+    pub ledger: Ledger,
+    /// Writes the checkpoint.
+    pub saving: Saving,
+    /// Numbers.
+    pub metrics: Metrics,
+    /// Told when there may be something to read.
+    pub readable: Arc<Notify>,
+    /// What the client says.
+    pub hints: Arc<Hints>,
+    /// Makes connections.
+    pub connecting: Connecting,
+}
+
+impl Pump {
+    /// Reads and publishes until the token is cancelled, then to the end of everything, at most for `drain_time`.
+    pub async fn run(mut self, stop: &CancellationToken, connections: TaskTracker, drain_time: Duration) {
+        let mut connection = None;
+        let mut searched_at = None;
+        while !stop.is_cancelled() {
+            self.search(&mut searched_at);
+            let wait = self.turn(&mut connection).await;
+            self.saving.save_when_due(&mut self.ledger, &self.metrics);
+            let wait = wait.min(POLL).min(self.saving.due(Instant::now()).max(Duration::from_millis(1)));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = self.happening(&mut connection) => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        let deadline = Instant::now() + drain_time;
+        connections.close();
+        // Those that wait for room in a full spool get it from what is sent meanwhile.
+        let handed_over = connections.wait();
+        tokio::pin!(handed_over);
+        let hand_over_by = tokio::time::Instant::now() + LAST_RECORDS.min(drain_time / 2);
+        self.publisher.drain();
+        let mut handing_over = true;
+        loop {
+            if handing_over {
+                self.reader.discover(&mut self.ledger);
+            }
+            let wait = self.turn(&mut connection).await;
+            let is_over = self.reader.is_finished() && self.publisher.is_empty();
+            if is_over || Instant::now() >= deadline {
+                break;
+            }
+            self.saving.save_when_due(&mut self.ledger, &self.metrics);
+            let wait = wait.min(CHECK).min(deadline.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                () = &mut handed_over, if handing_over => handing_over = false,
+                () = tokio::time::sleep_until(hand_over_by), if handing_over => handing_over = false,
+                () = self.happening(&mut connection) => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            if !handing_over {
+                self.reader.finish();
+            }
+        }
+        self.end(connection).await;
+    }
+
+    /// One round: read, send, take answers. Gives how long nothing will be to do unless something happens.
+    async fn turn(&mut self, connection: &mut Option<Connection>) -> Duration {
+        let mut wait = POLL;
+        // A bounded number of rounds, so that stopping and saving are never starved.
+        for _ in 0..64 {
+            self.publisher.fill(&mut self.reader, &mut self.ledger, &mut self.saving);
+            let Some(connection) = connection.as_mut() else { return wait };
+            if let Some(complaint) = self.hints.take_error() {
+                self.publisher.complained(complaint);
+            }
+            wait = self.publisher.send(connection, &self.saving).await.unwrap_or(POLL);
+            if !self.publisher.is_empty() {
+                wait = wait.min(CHECK);
+            }
+            let mut answered = false;
+            while let Some(answer) = connection.answer_now() {
+                self.publisher.answered(answer, &mut self.ledger);
+                answered = true;
+            }
+            if !answered {
+                return wait;
+            }
+        }
+        Duration::ZERO
+    }
+
+    /// Waits until there may be something to do.
+    async fn happening(&mut self, connection: &mut Option<Connection>) {
+        let Some(connected) = connection else {
+            tokio::select! {
+                made = self.connecting.next() => {
+                    *connection = Some(made);
+                    self.publisher.connected();
+                }
+                () = self.readable.notified() => {}
+            }
+            return;
+        };
+        tokio::select! {
+            answered = connected.answer() => if let Some(answered) = answered {
+                self.publisher.answered(answered, &mut self.ledger);
+            } else {
+                *connection = None;
+                self.publisher.connection_lost();
+            },
+            () = self.readable.notified() => {}
+            () = self.hints.changed.notified() => {}
+        }
+    }
+
+    /// Looks for new files, now and then.
+    fn search(&mut self, searched_at: &mut Option<Instant>) {
+        if searched_at.is_none_or(|at| at.elapsed() >= SEARCH_PAUSE) {
+            self.reader.discover(&mut self.ledger);
+            *searched_at = Some(Instant::now());
+            let (files, spool) = self.reader.behind();
+            self.metrics.files_behind.set(i64::try_from(files).unwrap_or(i64::MAX));
+            self.metrics.spool_behind.set(i64::try_from(spool).unwrap_or(i64::MAX));
+        }
+    }
+
+    async fn end(mut self, connection: Option<Connection>) {
+        if let Some(connection) = &connection {
+            connection.flush().await;
+        }
+        self.saving.save_now(&mut self.ledger, &self.metrics);
+        let unsent = self.unsent();
+        let published = self.metrics.published.get();
+        if unsent.is_empty() {
+            tracing::info!(published.messages = published, "everything was sent");
+        } else {
+            tracing::error!(
+                published.messages = published,
+                unsent = unsent.join(", "),
+                "the time is over before everything was sent"
+            );
+        }
+    }
+
+    /// What the stream does not have, by source: `label generation start..end`.
+    fn unsent(&self) -> Vec<String> {
+        let mut ranges: Vec<(String, u64, u64, u64)> = Vec::new();
+        for outgoing in self.publisher.unstored() {
+            let range = &outgoing.range;
+            match ranges.iter_mut().find(|(label, generation, ..)| *label == range.label && *generation == range.generation) {
+                Some((_, _, _, end)) => *end = (*end).max(range.end),
+                None => ranges.push((range.label.clone(), range.generation, range.start, range.end)),
+            }
+        }
+        let sent = ranges.into_iter().map(|(label, generation, start, end)| format!("{label} {generation} {start}..{end}"));
+        sent.chain(self.reader.unread().into_iter().map(|(label, start)| format!("{label} {start}.."))).collect()
+    }
+}

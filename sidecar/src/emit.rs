@@ -1,0 +1,69 @@
+//! `agent-comms emit`: one message through the socket, for steps without an HTTP client. It succeeds only when the sidecar
+//! said that it has the message.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Map, Value, json};
+use tokio::net::UnixStream;
+
+use crate::args::EmitArgs;
+
+/// Sends the message and waits until it is accepted.
+///
+/// # Errors
+/// When there is no text, nobody answers, or the message was not accepted.
+pub async fn emit(args: EmitArgs) -> anyhow::Result<()> {
+    let text = if args.text.is_empty() { read_input()? } else { args.text.join(" ") };
+    let text = text.trim_end_matches(['\r', '\n']);
+    anyhow::ensure!(!text.trim().is_empty(), "there is nothing to say; give a text, or write it to standard input");
+    let body = object(text, &args).to_string();
+    let (status, answer) = post(&args.socket, body).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    anyhow::ensure!(status == StatusCode::ACCEPTED, "the message was not accepted ({status}): {}", answer.trim());
+    Ok(())
+}
+
+fn object(text: &str, args: &EmitArgs) -> Value {
+    let attributes: Map<String, Value> = args.attributes.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+    let mut object = Map::from_iter([("content".to_owned(), text.into())]);
+    let named = [("kind", &args.kind), ("channel", &args.channel), ("agent_id", &args.agent)];
+    for (name, value) in named {
+        if let Some(value) = value {
+            object.insert(name.to_owned(), value.clone().into());
+        }
+    }
+    if !attributes.is_empty() {
+        object.insert("attrs".to_owned(), json!(attributes));
+    }
+    Value::Object(object)
+}
+
+fn read_input() -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read standard input")?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+async fn post(socket: &Path, body: String) -> anyhow::Result<(StatusCode, Bytes)> {
+    let unreachable = || format!("nobody answers at the socket `{}`; give the right --socket", socket.display());
+    let stream = UnixStream::connect(socket).await.with_context(unreachable)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.with_context(unreachable)?;
+    let driver = tokio::spawn(connection);
+    let request = Request::post("/messages")
+        .header(HOST, "agent-comms")
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body)))?;
+    let response =
+        sender.send_request(request).await.context("the sidecar did not answer; the message may or may not be accepted")?;
+    let status = response.status();
+    let answer = response.into_body().collect().await.context("the sidecar's answer broke off")?.to_bytes();
+    driver.abort();
+    Ok((status, answer))
+}

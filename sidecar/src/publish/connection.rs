@@ -1,0 +1,210 @@
+//! The connection that messages leave by, and where the answers to them come in.
+//!
+//! Answers come to one subscription of our own: the client library keeps an entry for each request that is never answered,
+//! which would grow through every outage. A message's reply subject holds its number and attempt.
+//!
+//! A connection is one connection: when it breaks it is over, and the next one is a new value. The library would connect
+//! again and first send what it still held, after messages before it were lost on the way; their order would be lost too.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_nats::connection::State;
+use async_nats::{Client, Event, HeaderMap, Message, ServerError, Subscriber};
+use futures_util::{FutureExt as _, StreamExt as _};
+use service::nats::NatsArgs;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::retry::{self, Answer};
+use crate::reader::Outgoing;
+
+/// Commands that wait for the client. More than the window holds, so that sending never waits for a connection that was
+/// just lost: the window's messages twice over, and a few others.
+const CLIENT_CAPACITY: usize = 600;
+/// Answers that wait to be read: as many as the window has messages, some of them answered twice.
+const ANSWER_CAPACITY: usize = 1_024;
+/// Where the library may connect again by itself: nothing ever listens on port 0.
+const NOWHERE: &str = "tls://127.0.0.1:0";
+
+/// What the client tells beside answers. A hint: events can be missed, the connection's state cannot.
+#[derive(Debug, Default)]
+pub struct Hints {
+    /// Told of every event.
+    pub changed: Arc<Notify>,
+    error: Mutex<Option<String>>,
+}
+
+impl Hints {
+    /// The last thing the server complained about, once.
+    pub fn take_error(&self) -> Option<String> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn event(&self, event: &Event) {
+        match event {
+            Event::Disconnected => tracing::info!("the connection to nats is lost, making another"),
+            Event::ServerError(ServerError::AuthorizationViolation | ServerError::Other(_)) => {
+                *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(event.to_string());
+            }
+            other => tracing::debug!(nats.event = %other, "nats"),
+        }
+        self.changed.notify_one();
+    }
+}
+
+/// A connection; the library renews it for ever.
+#[derive(Debug)]
+pub struct Connection {
+    client: Client,
+    answers: Subscriber,
+    inbox: String,
+}
+
+/// The number and attempt that an answer is for, and what it says.
+#[derive(Debug)]
+pub struct Answered {
+    /// Number in the window.
+    pub number: u64,
+    /// Attempt, from 1.
+    pub attempt: u32,
+    /// What it says.
+    pub answer: Answer,
+}
+
+/// Makes one connection after the other.
+#[derive(Debug)]
+pub struct Connecting {
+    args: NatsArgs,
+    scratch: PathBuf,
+    hints: Arc<Hints>,
+    /// The one that is being made.
+    making: Option<JoinHandle<Connection>>,
+}
+
+impl Connecting {
+    /// With these settings; `scratch` is a directory for authorities that were given as text.
+    #[must_use]
+    pub fn new(args: NatsArgs, scratch: PathBuf, hints: Arc<Hints>) -> Self {
+        Self { args, scratch, hints, making: None }
+    }
+
+    /// The next connection, once it is there. What was begun goes on when this is dropped before.
+    pub async fn next(&mut self) -> Connection {
+        loop {
+            let begin = || tokio::spawn(connect(self.args.clone(), self.scratch.clone(), Arc::clone(&self.hints)));
+            let made = self.making.get_or_insert_with(begin).await;
+            self.making = None;
+            match made {
+                Ok(connection) => return connection,
+                Err(error) => tracing::error!(error = %error, "connecting broke off, beginning again"),
+            }
+        }
+    }
+}
+
+/// Makes the connection, trying until it is there. Settings that cannot be used now, a certificate that is still to come,
+/// are tried again as well; whether that may be waited for was decided before.
+async fn connect(args: NatsArgs, scratch: PathBuf, hints: Arc<Hints>) -> Connection {
+    let mut told = None;
+    for attempt in 1.. {
+        match try_connect(&args, &scratch, &hints).await {
+            Ok(connection) => return connection,
+            Err(error) => {
+                let reason = format!("{error:#}");
+                if told.as_ref() != Some(&reason) {
+                    tracing::info!(reason, "cannot connect to nats now, trying again");
+                    told = Some(reason);
+                }
+            }
+        }
+        let chance = service::nats::random_fraction();
+        tokio::time::sleep(retry::delay(retry::Class::Retry, attempt, chance)).await;
+    }
+    // Attempts are not counted to their end.
+    std::future::pending().await
+}
+
+async fn try_connect(args: &NatsArgs, scratch: &Path, hints: &Arc<Hints>) -> anyhow::Result<Connection> {
+    let hints = Arc::clone(hints);
+    let options = args
+        .options("agent-comms sidecar", scratch)?
+        .client_capacity(CLIENT_CAPACITY)
+        .subscription_capacity(ANSWER_CAPACITY)
+        .read_buffer_capacity(4 * 1024)
+        .max_reconnects(1)
+        .reconnect_delay_callback(|_| Duration::ZERO)
+        .event_callback(move |event| {
+            hints.event(&event);
+            std::future::ready(())
+        });
+    let client = options.connect(args.servers()?).await?;
+    let inbox = client.new_inbox();
+    let answers = client.subscribe(format!("{inbox}.*")).await?;
+    client.flush().await.context("the server cannot be reached, or does not let us in")?;
+    client.set_server_pool(NOWHERE).await?;
+    tracing::info!(nats.server = client.server_info().server_name, "connected to nats");
+    Ok(Connection { client, answers, inbox })
+}
+
+impl Connection {
+    /// Whether a message sent now would go out.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// The largest body the server takes, its headers not counted.
+    #[must_use]
+    pub fn largest_body(&self) -> usize {
+        // Two headers of ours, with their names and values.
+        self.client.max_payload().saturating_sub(256)
+    }
+
+    /// Sends one attempt of a message.
+    pub async fn send(&self, outgoing: &Outgoing, number: u64, attempt: u32, with_id: bool) -> anyhow::Result<()> {
+        let mut headers = HeaderMap::new();
+        if with_id {
+            headers.insert("Nats-Msg-Id", outgoing.id.to_string());
+        }
+        if outgoing.resend || attempt > 1 {
+            headers.insert(message::RESEND_HEADER, "1");
+        }
+        let reply = format!("{}.{number}-{attempt}", self.inbox);
+        let (subject, payload) = (outgoing.subject.clone(), outgoing.payload.clone());
+        self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await?;
+        Ok(())
+    }
+
+    /// The next answer; nothing when the connection is over.
+    pub async fn answer(&mut self) -> Option<Answered> {
+        loop {
+            if let Some(answered) = read(&self.answers.next().await?) {
+                return Some(answered);
+            }
+        }
+    }
+
+    /// The next answer, if one is there.
+    pub fn answer_now(&mut self) -> Option<Answered> {
+        loop {
+            if let Some(answered) = read(&self.answers.next().now_or_never()??) {
+                return Some(answered);
+            }
+        }
+    }
+
+    /// Sends out what the client still holds.
+    pub async fn flush(&self) {
+        drop(tokio::time::timeout(Duration::from_millis(200), self.client.flush()).await);
+    }
+}
+
+fn read(message: &Message) -> Option<Answered> {
+    let (_, token) = message.subject.rsplit_once('.')?;
+    let (number, attempt) = token.split_once('-')?;
+    let answer = retry::read_answer(message.status.map(|status| status.as_u16()), &message.payload);
+    Some(Answered { number: number.parse().ok()?, attempt: attempt.parse().ok()?, answer })
+}

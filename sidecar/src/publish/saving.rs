@@ -1,0 +1,81 @@
+//! When the checkpoint is written: at most once a second, at the end, and before anything whose cut the bytes do not
+//! decide.
+
+use std::time::{Duration, Instant};
+
+use crate::SPOOL_LABEL;
+use crate::checkpoint::{Checkpoint, Store};
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::socket::intake::Intake;
+
+/// The shortest time between two checkpoints.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Writes the checkpoint and frees what it lets go.
+#[derive(Debug)]
+pub struct Saving {
+    store: Store,
+    intake: Intake,
+    saved_at: Option<Instant>,
+    failing: bool,
+}
+
+impl Saving {
+    /// Into this store; the spool is freed behind it.
+    #[must_use]
+    pub fn new(store: Store, intake: Intake) -> Self {
+        Self { store, intake, saved_at: None, failing: false }
+    }
+
+    /// Whether the last one could not be written: what is sent now may be sent again after a restart.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing
+    }
+
+    /// How long until the next one is due.
+    #[must_use]
+    pub fn due(&self, now: Instant) -> Duration {
+        self.saved_at.map_or(Duration::ZERO, |at| (at + INTERVAL).saturating_duration_since(now))
+    }
+
+    /// Writes it when it is due and says something new.
+    pub fn save_when_due(&mut self, ledger: &mut Ledger, metrics: &Metrics) {
+        if self.due(Instant::now()).is_zero() && (ledger.take_changed() || self.failing) {
+            self.save_now(ledger, metrics);
+        }
+    }
+
+    /// Writes it.
+    pub fn save_now(&mut self, ledger: &mut Ledger, metrics: &Metrics) {
+        self.saved_at = Some(Instant::now());
+        ledger.take_changed();
+        let checkpoint = ledger.checkpoint();
+        match self.store.save(&checkpoint) {
+            Ok(()) => {
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("the checkpoint can be written again");
+                }
+                self.free(&checkpoint);
+            }
+            Err(error) => {
+                metrics.checkpoint_failures.inc();
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!(error = %error, "the checkpoint cannot be written; what is sent is marked as possibly sent before");
+                }
+            }
+        }
+        metrics.spool_held.set(i64::try_from(self.intake.spool().held()).unwrap_or(i64::MAX));
+    }
+
+    fn free(&self, checkpoint: &Checkpoint) {
+        let generation = self.intake.spool().generation();
+        let is_spool = |record: &&crate::checkpoint::SourceRecord| {
+            record.file.is_none() && record.label == SPOOL_LABEL && record.generation == generation
+        };
+        if let Some(record) = checkpoint.sources.iter().find(is_spool) {
+            self.intake.free(record.place.offset);
+        }
+    }
+}

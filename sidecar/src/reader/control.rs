@@ -1,0 +1,125 @@
+//! The reader's own words: gaps, the end of a source, the end of the step.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use message::control::{self, Control};
+use message::{Message, PodIdentity, Source, Timestamp};
+use records::SourceIdentity;
+use serde_json::{Map, Value, json};
+
+use super::{Context, Ending, Outgoing, now, outgoing};
+
+/// Label of what the process says of itself.
+const PROCESS_LABEL: &str = "sidecar";
+
+/// Makes control records.
+#[derive(Debug)]
+pub struct Controls {
+    pod: Arc<PodIdentity>,
+    /// Containers whose end is still to be told.
+    containers: VecDeque<String>,
+    resend: bool,
+    /// Generation of what the process says of itself.
+    generation: u64,
+    gaps: u64,
+}
+
+impl Controls {
+    /// For these containers; without names, for one without a name.
+    pub fn new(pod: Arc<PodIdentity>, containers: Vec<String>, resend: bool) -> Self {
+        let containers = if containers.is_empty() { VecDeque::from([String::new()]) } else { containers.into() };
+        let generation = u64::try_from(now().unix_micros() / 1_000).unwrap_or(0);
+        Self { pod, containers, resend, generation, gaps: 0 }
+    }
+
+    /// Whether every container's end was told.
+    pub fn is_finished(&self) -> bool {
+        self.containers.is_empty()
+    }
+
+    /// A gap that belongs to no source.
+    pub fn process_gap(&mut self, reason: &str, content: String, at: Timestamp) -> Option<Outgoing> {
+        self.gaps += 1;
+        let source = position(&self.pod, PROCESS_LABEL, self.generation, 0);
+        let control = Control { source, container: None, content, attrs: Map::new(), timestamp: at };
+        outgoing(None, control::gap(&self.pod, reason, self.gaps, control), false, None)
+    }
+
+    /// A source was read to its end.
+    pub fn source_end(&self, ending: Ending, at: Timestamp) -> Option<Outgoing> {
+        let Ending { key, identity, offset, counts } = ending;
+        let redactions: u64 = counts.redactions.values().sum();
+        let attrs = json!({
+            "last_offset": offset,
+            "complete": true,
+            "lines": counts.lines,
+            "messages": counts.messages,
+            "parse_errors": counts.parse_errors,
+            "invalid_utf8": counts.invalid_utf8,
+            "cut": counts.cut,
+            "split": counts.split,
+            "redactions": redactions,
+        });
+        let control = Control {
+            source: position(&self.pod, &identity.label, identity.generation, offset),
+            content: format!("`{}` was read to its end: {} messages", identity.label, counts.messages),
+            container: identity.container,
+            attrs: object(attrs),
+            timestamp: at,
+        };
+        outgoing(Some(key), control::source_end(&self.pod, control), self.resend, None)
+    }
+
+    /// The next container's last words.
+    pub fn step_end(&mut self, at: Timestamp) -> Option<Outgoing> {
+        let container = self.containers.pop_front()?;
+        let label = if container.is_empty() { "step" } else { &container };
+        let control = Control {
+            source: position(&self.pod, label, 1, 0),
+            content: format!("`{label}` ended"),
+            container: Some(container.clone()).filter(|name| !name.is_empty()),
+            attrs: Map::new(),
+            timestamp: at,
+        };
+        outgoing(None, control::step_end(&self.pod, control), self.resend, None)
+    }
+}
+
+/// A gap in a source.
+pub fn source_gap(context: &Context, identity: &SourceIdentity, offset: u64, number: u64, reason: &str, bytes: u64) -> Message {
+    let lost = if bytes == 0 { String::new() } else { format!(", {bytes} bytes") };
+    let control = Control {
+        source: position(&context.pod, &identity.label, identity.generation, offset),
+        container: identity.container.clone(),
+        content: format!("something of `{}` may be missing: {reason}{lost}", identity.label),
+        attrs: object(json!({ "bytes": bytes })),
+        timestamp: now(),
+    };
+    control::gap(&context.pod, reason, number, control)
+}
+
+/// In place of a message that can never be sent.
+pub fn set_aside(pod: &PodIdentity, outgoing: &Outgoing, reason: &str, number: u64) -> Message {
+    let Source { label, generation, start, end, .. } = &outgoing.range;
+    let control = Control {
+        source: position(pod, label, *generation, *end),
+        container: outgoing.container.clone(),
+        content: format!("a message made of bytes {start} to {end} of `{label}` could not be sent: {reason}"),
+        attrs: object(json!({ "bytes": end - start, "records": 1, "id": outgoing.id.to_string() })),
+        timestamp: now(),
+    };
+    control::gap(pod, "set_aside", number, control)
+}
+
+fn position(pod: &PodIdentity, label: &str, generation: u64, offset: u64) -> Source {
+    let label = label.to_owned();
+    Source { pod_uid: pod.pod_uid.clone(), label, generation, start: offset, end: offset, part: 0 }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,155 @@
+//! HTTP/1.1 on the socket: `POST /messages` and `GET /metrics`.
+//!
+//! A 202 means that every record of the request is in the spool. A writer waits for that while the spool is full, and gets
+//! a 503 with `Retry-After` only when this process is ending.
+
+mod body;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
+
+use super::{RECORD_LIMIT, Shared};
+use crate::spool::Peer;
+
+/// Bytes of the longest request body: room for many records, bounded so that a few writers cannot fill the memory.
+const BODY_LIMIT: usize = 2 * RECORD_LIMIT;
+/// Bytes of the longest body that is read to its end to answer it.
+const LONGEST_ANSWERED: usize = 64 * 1024 * 1024;
+/// How long a client may take for the head of a request.
+const HEAD_TIME: std::time::Duration = std::time::Duration::from_secs(30);
+
+type Answer = Response<Full<Bytes>>;
+
+/// Serves one connection until the client closes it, or the answer that is being made when reading ends.
+pub async fn serve(stream: UnixStream, shared: Arc<Shared>, container: String, peer: Peer, stop: CancellationToken) {
+    let answer = |request| {
+        let (shared, container, stop) = (Arc::clone(&shared), container.clone(), stop.clone());
+        async move { Ok::<_, Infallible>(answer(request, &shared, &container, peer, &stop).await) }
+    };
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service_fn(answer));
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(error = %error, "a connection ended early");
+    }
+}
+
+async fn answer(request: Request<Incoming>, shared: &Shared, container: &str, peer: Peer, stop: &CancellationToken) -> Answer {
+    match (request.method(), request.uri().path()) {
+        (&Method::POST, "/messages") => post(request, shared, container, peer, stop).await,
+        (&Method::GET | &Method::HEAD, "/metrics") => metrics(shared),
+        (_, "/messages") => not_allowed("POST"),
+        (_, "/metrics") => not_allowed("GET"),
+        (_, path) => {
+            let error = format!("there is nothing at `{path}`; POST /messages takes records, GET /metrics tells how it goes");
+            problem(StatusCode::NOT_FOUND, &error)
+        }
+    }
+}
+
+async fn post(request: Request<Incoming>, shared: &Shared, container: &str, peer: Peer, stop: &CancellationToken) -> Answer {
+    if stop.is_cancelled() {
+        return ending();
+    }
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let bytes = match read_body(request.into_body()).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
+            return problem(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &format!("the body is longer than {BODY_LIMIT} bytes; send it in parts"),
+            );
+        }
+        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
+    };
+    let records = match body::records(&content_type, &bytes) {
+        Ok(records) => records,
+        Err(body::BodyError::Record { line, reason }) => {
+            let error = format!("line {line}: {reason}; nothing was accepted");
+            return json_answer(StatusCode::BAD_REQUEST, &json!({ "ok": false, "error": error, "line": line }));
+        }
+        Err(body::BodyError::TooLong { line, length }) => {
+            let error =
+                format!("the record in line {line} has {length} bytes, {RECORD_LIMIT} are possible; nothing was accepted");
+            return json_answer(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "ok": false, "error": error, "line": line }));
+        }
+    };
+    let raws: Vec<&[u8]> = records.iter().map(AsRef::as_ref).collect();
+    let ids = tokio::select! {
+        biased;
+        ids = shared.intake.accept(container, peer, &raws) => ids,
+        () = stop.cancelled() => return ending(),
+    };
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    json_answer(StatusCode::ACCEPTED, &json!({ "accepted": ids.len(), "ids": ids }))
+}
+
+/// The whole body; nothing when it is too long. It is read to its end all the same, up to a bound: a client that is still
+/// writing when the connection closes would see that and not the answer.
+async fn read_body(mut body: Incoming) -> Result<Option<Vec<u8>>, hyper::Error> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        length += data.len();
+        if length <= BODY_LIMIT {
+            bytes.extend_from_slice(&data);
+        } else if length > LONGEST_ANSWERED {
+            break;
+        } else {
+            bytes = Vec::new();
+        }
+    }
+    Ok((length <= BODY_LIMIT).then_some(bytes))
+}
+
+fn metrics(shared: &Shared) -> Answer {
+    let mut answer = Response::new(Full::from(shared.metrics.render()));
+    let content_type = HeaderValue::from_static(service::admin::METRICS_CONTENT_TYPE);
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    answer
+}
+
+fn not_allowed(method: &'static str) -> Answer {
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("use {method}"));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(method));
+    answer
+}
+
+fn ending() -> Answer {
+    let mut answer = problem(StatusCode::SERVICE_UNAVAILABLE, "the sidecar is ending; nothing was accepted");
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+fn problem(status: StatusCode, error: &str) -> Answer {
+    json_answer(status, &json!({ "ok": false, "error": error }))
+}
+
+fn json_answer(status: StatusCode, body: &serde_json::Value) -> Answer {
+    let mut answer = Response::new(Full::from(format!("{body}\n")));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}

@@ -1,0 +1,110 @@
+//! Takes records into the spool, one writer after the other, and wakes whoever reads it. Writers wait while it is full.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use message::{Source, body::Body, id};
+use serde_json::Value;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::SPOOL_LABEL;
+use crate::spool::{Accepted, AppendError, Entry, Peer, Spool};
+
+/// The way into the spool.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    spool: Arc<Mutex<Spool>>,
+    pod_uid: Arc<str>,
+    /// Told when something was appended.
+    written: Arc<Notify>,
+    /// Told when space was freed.
+    freed: Arc<Notify>,
+}
+
+impl Intake {
+    /// Into this spool. `written` is told of every append.
+    #[must_use]
+    pub fn new(spool: Spool, pod_uid: &str, written: Arc<Notify>) -> Self {
+        Self { spool: Arc::new(Mutex::new(spool)), pod_uid: pod_uid.into(), written, freed: Arc::new(Notify::new()) }
+    }
+
+    /// The spool itself. Never held across an await.
+    pub fn spool(&self) -> MutexGuard<'_, Spool> {
+        // No holder panics between two changes that belong together: the spool's file decides, not its memory.
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Frees what is acknowledged and lets waiting writers try again.
+    pub fn free(&self, position: u64) {
+        let result = self.spool().free(position);
+        if let Err(error) = result {
+            tracing::warn!(error = %error, "cannot free space of the spool");
+        }
+        self.freed.notify_waiters();
+    }
+
+    /// Appends records, all or none, and gives the ids of their messages. Waits while the spool is full or the disk
+    /// refuses: the record stays with its writer.
+    pub async fn accept(&self, container: &str, peer: Peer, raws: &[&[u8]]) -> Vec<Uuid> {
+        let mut told = false;
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            match self.try_accept(container, peer, raws) {
+                Ok(ids) => return ids,
+                Err(error) => {
+                    if !told {
+                        tracing::warn!(error = format!("{:#}", anyhow::Error::new(error)), "writers wait for the spool");
+                        told = true;
+                    }
+                }
+            }
+            // A full disk gets room without our freeing anything.
+            let again = tokio::time::sleep(std::time::Duration::from_millis(500));
+            tokio::select! { () = freed => {}, () = again => {} }
+        }
+    }
+
+    fn try_accept(&self, container: &str, peer: Peer, raws: &[&[u8]]) -> Result<Vec<Uuid>, AppendError> {
+        let accepted_at = unix_micros();
+        let own_ids: Vec<Option<Uuid>> = raws.iter().map(|raw| self.own_id(raw)).collect();
+        let entries = raws.iter().zip(&own_ids).map(|(raw, id)| Entry { container, accepted_at, peer, id: *id, raw });
+        let mut spool = self.spool();
+        let accepted = spool.append(entries)?;
+        let generation = spool.generation();
+        drop(spool);
+        self.written.notify_one();
+        let id_of = |((accepted, own_id), raw): ((&Accepted, &Option<Uuid>), &&[u8])| match (accepted, own_id) {
+            (_, Some(id)) => *id,
+            (Accepted::New { start, end }, None) => self.id_of(generation, *start, *end, raw),
+            (Accepted::Known, None) => Uuid::nil(),
+        };
+        Ok(accepted.iter().zip(&own_ids).zip(raws).map(id_of).collect())
+    }
+
+    fn id_of(&self, generation: u64, start: u64, end: u64, raw: &[u8]) -> Uuid {
+        let source =
+            Source { pod_uid: self.pod_uid.as_ref().to_owned(), label: SPOOL_LABEL.to_owned(), generation, start, end, part: 0 };
+        id::of_bytes(&source, raw)
+    }
+
+    /// The message id made of the id that the step gave, when the record is an object with one.
+    fn own_id(&self, raw: &[u8]) -> Option<Uuid> {
+        // Most lines are text, and most objects name no id: only what may be one is worth parsing here.
+        let may_have_one = raw.trim_ascii_start().first() == Some(&b'{') && raw.windows(2).any(|pair| pair == b"d\"");
+        if !may_have_one {
+            return None;
+        }
+        match serde_json::from_slice(raw).ok()? {
+            Value::Object(object) => Some(id::of_step(&self.pod_uid, &Body::read(object).id?)),
+            _ => None,
+        }
+    }
+}
+
+fn unix_micros() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

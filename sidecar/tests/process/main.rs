@@ -1,0 +1,10 @@
+//! The sidecar as a process, against a real NATS server with TLS and the permissions that publishers have.
+
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing there")]
+
+mod drain;
+mod files;
+mod outage;
+mod restart;
+mod sockets;
+mod world;

@@ -1,0 +1,188 @@
+//! A server, a stream, directories, and sidecars in between.
+
+use std::collections::HashSet;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::{self, stream};
+use message::RESEND_HEADER;
+use neighbours::nats::Options;
+use neighbours::process::{Launch, Signal};
+use neighbours::{Nats, Process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take: far beyond what it takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Everything around the sidecars of one pod.
+pub struct World {
+    pub nats: Nats,
+    /// Short, because the sockets are in it.
+    pub directory: TempDir,
+    sidecars: usize,
+}
+
+/// A message in the stream.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub subject: String,
+    pub resend: bool,
+    pub body: Value,
+}
+
+impl Stored {
+    pub fn text(&self, field: &str) -> &str {
+        self.body[field].as_str().unwrap_or_default()
+    }
+
+    /// Whether a step said it.
+    pub fn is_said(&self) -> bool {
+        !matches!(self.text("kind"), "source-end" | "step-end" | "gap")
+    }
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let nats = Nats::start(Options::default()).await.unwrap();
+        let world = Self { nats, directory: TempDir::new().unwrap(), sidecars: 0 };
+        world.make_stream().await;
+        world
+    }
+
+    pub async fn make_stream(&self) {
+        let context = jetstream::new(self.nats.admin().connect().await.unwrap());
+        let config = stream::Config {
+            name: "agent-comms".to_owned(),
+            subjects: vec!["workflow.>".to_owned()],
+            duplicate_window: Duration::from_secs(600),
+            allow_direct: true,
+            ..stream::Config::default()
+        };
+        context.create_stream(config).await.unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn socket(&self, container: &str) -> PathBuf {
+        self.path("run").join(container).join("agent.sock")
+    }
+
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.path("run/main/logs").join(name)
+    }
+
+    /// Starts a sidecar for the containers `main` and `side`, and waits for its sockets.
+    pub async fn sidecar(&mut self, extra: &[&str]) -> Process {
+        self.sidecars += 1;
+        let credentials = self.nats.publisher("demo");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agent-comms"));
+        command.arg("run").arg("--run-dir").arg(self.path("run")).arg("--state-dir").arg(self.path("state"));
+        command.args(["--containers", "main,side", "--namespace", "demo", "--workflow-name", "build", "--workflow-uid", "u1"]);
+        command.args(["--pod", "build-x", "--pod-uid", "pod-1", "--rate-messages", "0"]);
+        command.env("AGENT_COMMS_GRACE_SECONDS", "20");
+        command.args(["--rate-bytes", "0", "--nats-url", &credentials.url, "--nats-inbox-prefix", &credentials.inbox_prefix]);
+        command.arg("--nats-ca").arg(&credentials.ca).arg("--nats-cert").arg(&credentials.files.certificate);
+        command.arg("--nats-key").arg(&credentials.files.key).args(extra);
+        let log = self.path(&format!("sidecar-{}.log", self.sidecars));
+        let mut process = Process::start(Launch::new("agent-comms", command, log)).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while UnixStream::connect(self.socket("side")).is_err() {
+            process.check_running().unwrap();
+            assert!(Instant::now() < deadline, "the sidecar makes no sockets: {}", process.log_tail());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        process
+    }
+
+    /// Everything in the stream, in its order.
+    pub async fn stored(&self) -> Vec<Stored> {
+        let context = jetstream::new(self.nats.admin().connect().await.unwrap());
+        let mut stream = context.get_stream("agent-comms").await.unwrap();
+        let state = stream.info().await.unwrap().state.clone();
+        let mut stored = Vec::new();
+        for sequence in state.first_sequence.max(1)..=state.last_sequence {
+            let message = stream.direct_get(sequence).await.unwrap();
+            stored.push(Stored {
+                subject: message.subject.to_string(),
+                resend: message.headers.get(RESEND_HEADER).is_some(),
+                body: serde_json::from_slice(&message.payload).unwrap(),
+            });
+        }
+        stored
+    }
+
+    /// Waits until this many things that steps said are in the stream, and gives them.
+    #[track_caller]
+    pub fn said(&self, count: usize) -> impl Future<Output = Vec<Stored>> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let mut said = self.stored().await;
+                said.retain(Stored::is_said);
+                if said.len() >= count {
+                    return said;
+                }
+                assert!(Instant::now() < deadline, "{caller}: {} of {count} messages came", said.len());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+/// Ends a sidecar as Kubernetes does, and says how long it took.
+pub async fn terminate(mut sidecar: Process) -> Duration {
+    let start = Instant::now();
+    sidecar.signal(Signal::TERM).unwrap();
+    loop {
+        if let Some(status) = sidecar.exit().unwrap() {
+            assert!(status.success(), "{status}: {}", sidecar.log_tail());
+            return start.elapsed();
+        }
+        assert!(start.elapsed() < PATIENCE, "the sidecar does not end: {}", sidecar.log_tail());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// One HTTP request as curl makes it; gives status and body.
+pub fn post(socket: &Path, content_type: &str, body: &str) -> (u16, Value) {
+    request(socket, &format!("POST /messages HTTP/1.1\r\ncontent-type: {content_type}\r\n"), body)
+        .map(|(status, body)| (status, serde_json::from_str(&body).unwrap_or_default()))
+        .unwrap()
+}
+
+/// One request over a connection of its own.
+pub fn request(socket: &Path, head: &str, body: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "{head}host: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let broken = || std::io::Error::other(format!("no answer: {answer:?}"));
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
+    let (_, body) = answer.split_once("\r\n\r\n").ok_or_else(broken)?;
+    Ok((status, body.to_owned()))
+}
+
+/// Checks that what steps said is there once, numbered without a hole and in the order of its bytes, source by source.
+#[track_caller]
+pub fn check_whole(said: &[Stored]) {
+    let ids: HashSet<&str> = said.iter().map(|stored| stored.text("id")).collect();
+    assert_eq!(ids.len(), said.len(), "ids are not unique");
+    let mut last: std::collections::HashMap<(String, u64), (u64, u64)> = std::collections::HashMap::new();
+    for stored in said {
+        let source = &stored.body["source"];
+        let number = |value: &Value| value.as_u64().unwrap();
+        let key = (source["label"].as_str().unwrap().to_owned(), number(&source["generation"]));
+        let (seq, start) = last.entry(key.clone()).or_insert((0, 0));
+        assert_eq!(number(&stored.body["seq"]), *seq + 1, "{key:?}");
+        assert!(number(&source["start"]) >= *start, "{key:?}");
+        (*seq, *start) = (*seq + 1, number(&source["start"]));
+    }
+}
