@@ -86,14 +86,7 @@ impl Identity {
         let files = IdentityFiles::named(directory, name);
         fs::write(&files.certificate, &self.certificate_pem)
             .with_context(|| format!("cannot write {}", files.certificate.display()))?;
-        OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&files.key)
-            .and_then(|mut file| file.write_all(self.key_pem.as_bytes()))
-            .with_context(|| format!("cannot write {}", files.key.display()))?;
+        write_private(&files.key, &self.key_pem)?;
         Ok(files)
     }
 }
@@ -104,6 +97,18 @@ impl IdentityFiles {
     pub fn named(directory: &Path, name: &str) -> Self {
         Self { certificate: directory.join(format!("{name}.crt")), key: directory.join(format!("{name}.key")) }
     }
+}
+
+/// Writes a file that only its owner can read.
+pub fn write_private(path: &Path, text: &str) -> Result<()> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn named(name: &str) -> DistinguishedName {

@@ -1,4 +1,4 @@
-//! Where a server keeps its data: a directory that goes with the server, or one that stays.
+//! Where a process keeps its data: a directory that goes with its owner, or one that stays.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 
 use crate::{cache, janitor};
 
-/// A server's directory, removed with this value when it was made for it.
+/// A process's directory, removed with this value, and with this process, when it was made for it.
 #[derive(Debug)]
-pub(crate) struct Directory {
+pub struct Directory {
     path: PathBuf,
     temporary: bool,
 }
@@ -23,7 +23,9 @@ impl Directory {
         }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -33,7 +35,8 @@ impl Directory {
         Ok(Self { path, temporary: false })
     }
 
-    fn temporary(name: &str) -> Result<Self> {
+    /// A fresh directory below the system's directory for temporary files.
+    pub fn temporary(name: &str) -> Result<Self> {
         let path = tempfile::Builder::new()
             .prefix(&format!("agent-comms-{name}-"))
             .tempdir()

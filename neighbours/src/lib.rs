@@ -22,6 +22,7 @@ mod python;
 pub use cache::Cache;
 pub use certificates::{Authority, Identity};
 pub use chromium::Chromium;
+pub use directory::Directory;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use process::Process;

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the commands people use in this repository. It must never be part of what is shipped.
 
+mod demo;
 mod rules;
 mod stage;
 mod test;
@@ -18,6 +19,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Runs the whole path on this machine, with workflows that talk until Ctrl-C
+    ///
+    /// NATS with TLS, PostgreSQL and ingest, and two workflows as they would run in pods: a sidecar beside unmodified steps.
+    /// What is missing is fetched into the user's cache directory, without root. Logs, data and `env`, a file to source in a
+    /// shell for clients of your own, are in target/demo. A second demo starts from clean data.
+    Demo(demo::Arguments),
     /// Runs everything that must pass before a change lands
     ///
     /// Format, rules of the house, clippy, then all tests against real neighbours. What is missing is fetched into the
@@ -27,7 +34,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
+    tell_fetches();
     let result = match command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match result {
@@ -37,4 +46,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What the neighbours tell, that something is being fetched, is part of a stage's progress.
+fn tell_fetches() {
+    let format = tracing_subscriber::fmt().without_time().with_target(false).with_level(false);
+    format.with_max_level(tracing::Level::INFO).with_writer(std::io::stderr).init();
 }
