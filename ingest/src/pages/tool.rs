@@ -47,14 +47,14 @@ pub fn render(stored: &StoredMessage, results: &[&StoredMessage]) -> Markup {
                 }
             }
             @if is_call {
-                @if let Some(arguments) = tool.arguments() { (block("arguments", stored, &event::text_of(arguments))) }
-                @if let Some(content) = &message.content { (block("said", stored, content)) }
+                @if let Some(arguments) = tool.arguments() { (block("arguments", "?part=arguments", stored, &event::text_of(arguments))) }
+                @if let Some(content) = &message.content { (block("said", "", stored, content)) }
             }
             div.results {
                 @if is_call {
                     @for result in results { (output(result)) }
                     // Some programs tell call and result in one message.
-                    @if let Some(told) = tool.output() { (block("output", stored, &event::text_of(told))) }
+                    @if let Some(told) = tool.output() { (block("output", "?part=output", stored, &event::text_of(told))) }
                 } @else {
                     (output(stored))
                 }
@@ -65,9 +65,12 @@ pub fn render(stored: &StoredMessage, results: &[&StoredMessage]) -> Markup {
 
 fn output(stored: &StoredMessage) -> Markup {
     let message = &stored.message;
-    let told = message.tool.as_ref().and_then(Tool::output).map(event::text_of);
     html! {
-        @if let Some(text) = told.or_else(|| message.content.clone()) { (block("output", stored, &text)) }
+        @if let Some(told) = message.tool.as_ref().and_then(Tool::output) {
+            (block("output", "?part=output", stored, &event::text_of(told)))
+        } @else if let Some(content) = &message.content {
+            (block("output", "", stored, content))
+        }
     }
 }
 
@@ -125,8 +128,8 @@ fn one_line(value: &Value) -> String {
     }
 }
 
-/// A titled block of text, lines of a difference in their colours.
-fn block(title: &str, stored: &StoredMessage, text: &str) -> Markup {
+/// A titled block of text, lines of a difference in their colours. The query tells which text of the message it is.
+fn block(title: &str, query: &str, stored: &StoredMessage, text: &str) -> Markup {
     let shown = event::start(text, row::SHOWN_BYTES);
     html! {
         div.part {
@@ -146,7 +149,7 @@ fn block(title: &str, stored: &StoredMessage, text: &str) -> Markup {
                 }
             }
             @if shown.len() < text.len() {
-                p.rest { a href={ "/api/agents/messages/" (stored.cursor) "/content" } { "all " (figures::bytes(text.len())) } }
+                p.rest { a href={ "/api/agents/messages/" (stored.cursor) "/content" (query) } { "all " (figures::bytes(text.len())) } }
             }
         }
     }
