@@ -20,6 +20,7 @@ const LAST_BYTES: Duration = Duration::from_millis(20);
 pub async fn serve(mut stream: UnixStream, intake: &Intake, container: &str, peer: Peer, stop: &CancellationToken) {
     let mut cutter = Cutter::new(0);
     let mut buffer = vec![0; READ];
+    let mut lines = Lines::default();
     loop {
         let read = tokio::select! {
             biased;
@@ -34,21 +35,50 @@ pub async fn serve(mut stream: UnixStream, intake: &Intake, container: &str, pee
             Ok(0) | Err(_) => break,
             Ok(length) => cutter.push(&buffer[..length]),
         }
-        accept_lines(&mut cutter, intake, container, peer).await;
+        lines.take_from(&mut cutter);
+        lines.accept(intake, container, peer).await;
     }
     while let Some(line) = cutter.finish() {
-        accept(line.bytes, intake, container, peer).await;
+        lines.push(line.bytes);
     }
+    lines.accept(intake, container, peer).await;
 }
 
-async fn accept_lines(cutter: &mut Cutter, intake: &Intake, container: &str, peer: Peer) {
-    while let Some(line) = cutter.next_line() {
-        accept(line.bytes, intake, container, peer).await;
-    }
+/// The lines of one read, which are accepted together.
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    /// Where each line ends.
+    ends: Vec<usize>,
 }
 
-async fn accept(raw: &[u8], intake: &Intake, container: &str, peer: Peer) {
-    if !raw.trim_ascii().is_empty() {
-        intake.accept(container, peer, &[raw]).await;
+impl Lines {
+    fn take_from(&mut self, cutter: &mut Cutter) {
+        while let Some(line) = cutter.next_line() {
+            self.push(line.bytes);
+        }
+    }
+
+    fn push(&mut self, line: &[u8]) {
+        if !line.trim_ascii().is_empty() {
+            self.bytes.extend_from_slice(line);
+            self.ends.push(self.bytes.len());
+        }
+    }
+
+    async fn accept(&mut self, intake: &Intake, container: &str, peer: Peer) {
+        if self.ends.is_empty() {
+            return;
+        }
+        let mut start = 0;
+        let mut raws = Vec::with_capacity(self.ends.len());
+        for end in self.ends.drain(..) {
+            raws.push(&self.bytes[start..end]);
+            start = end;
+        }
+        intake.accept(container, peer, &raws).await;
+        self.bytes.clear();
+        // One long line should not keep its memory for the life of the connection.
+        self.bytes.shrink_to(2 * READ);
     }
 }

@@ -13,6 +13,7 @@ async fn an_idle_sidecar_ends_at_once_and_says_so() {
     assert_eq!(post(&world.socket("main"), "text/plain", "done").0, 202);
     world.said(1).await;
     let took = terminate(sidecar).await;
+
     assert!(took < Duration::from_millis(500), "{took:?}");
     let stored = world.stored().await;
     let kinds: Vec<(&str, &str)> = stored.iter().map(|stored| (stored.text("kind"), stored.text("container"))).collect();

@@ -4,6 +4,7 @@
 
 mod drain;
 mod files;
+mod in_pod;
 mod outage;
 mod restart;
 mod sockets;

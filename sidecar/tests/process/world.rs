@@ -79,16 +79,24 @@ impl World {
 
     /// Starts a sidecar for the containers `main` and `side`, and waits for its sockets.
     pub async fn sidecar(&mut self, extra: &[&str]) -> Process {
+        let files = self.nats.publisher("demo").files;
+        self.sidecar_with(&files.certificate, &files.key, extra).await
+    }
+
+    /// The same with a certificate of the caller's choice.
+    pub async fn sidecar_with(&mut self, certificate: &Path, key: &Path, extra: &[&str]) -> Process {
         self.sidecars += 1;
         let credentials = self.nats.publisher("demo");
         let mut command = Command::new(env!("CARGO_BIN_EXE_agent-comms"));
         command.arg("run").arg("--run-dir").arg(self.path("run")).arg("--state-dir").arg(self.path("state"));
         command.args(["--containers", "main,side", "--namespace", "demo", "--workflow-name", "build", "--workflow-uid", "u1"]);
-        command.args(["--pod", "build-x", "--pod-uid", "pod-1", "--rate-messages", "0"]);
-        command.env("AGENT_COMMS_GRACE_SECONDS", "20");
-        command.args(["--rate-bytes", "0", "--nats-url", &credentials.url, "--nats-inbox-prefix", &credentials.inbox_prefix]);
-        command.arg("--nats-ca").arg(&credentials.ca).arg("--nats-cert").arg(&credentials.files.certificate);
-        command.arg("--nats-key").arg(&credentials.files.key).args(extra);
+        command.args(["--pod", "build-x", "--pod-uid", "pod-1", "--nats-url", &credentials.url]);
+        command.args(["--nats-inbox-prefix", &credentials.inbox_prefix]);
+        command.arg("--nats-ca").arg(&credentials.ca).arg("--nats-cert").arg(certificate).arg("--nats-key").arg(key);
+        for (setting, value) in [("GRACE_SECONDS", "20"), ("RATE_MESSAGES", "0"), ("RATE_BYTES", "0")] {
+            command.env(format!("AGENT_COMMS_{setting}"), value);
+        }
+        command.args(extra);
         let log = self.path(&format!("sidecar-{}.log", self.sidecars));
         let mut process = Process::start(Launch::new("agent-comms", command, log)).unwrap();
         let deadline = Instant::now() + PATIENCE;
