@@ -68,7 +68,8 @@ async fn what_the_server_does_not_permit_is_told_and_not_lost() {
 async fn the_rate_holds_messages_back_until_the_end_of_the_step() {
     let mut world = World::start().await;
     let sidecar = world.sidecar(&["--rate-messages", "10"]).await;
-    let body: String = (0..300).map(|number| format!("{{\"content\":\"{number}\"}}\n")).collect();
+    let lines: Vec<String> = (0..300).map(|number| format!("{{\"content\":\"{number}\"}}")).collect();
+    let body = lines.join("\n");
     assert_eq!(post(&world.socket("main"), "application/x-ndjson", &body).0, 202);
     let start = Instant::now();
     assert!(world.said(100).await.len() < 300, "the burst is for 10 s");

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 
+use neighbours::nats::Options;
 use neighbours::process::Signal;
 
 use crate::world::{World, check_whole, post, terminate};
@@ -60,5 +61,43 @@ async fn a_frozen_server_holds_nothing_up_but_its_own_messages() {
     world.nats.process().signal(Signal::CONT).unwrap();
     let said = world.said(401).await;
     check_whole(&said);
+    terminate(sidecar).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_will_never_take_is_set_aside_and_told_and_holds_nothing_up() {
+    let mut world = World::start_with(Options { max_payload: Some(64 * 1024), ..Options::default() }).await;
+    let sidecar = world.sidecar(&[]).await;
+    for text in ["before", &"x".repeat(100_000), "after"] {
+        assert_eq!(post(&world.socket("main"), "text/plain", text).0, 202);
+    }
+    let said = world.said(2).await;
+    assert_eq!([said[0].text("content"), said[1].text("content")], ["before", "after"]);
+    let stored = world.stored().await;
+    let gap = stored.iter().find(|stored| stored.text("kind") == "gap").unwrap();
+    assert_eq!((gap.body["attrs"]["reason"].as_str(), gap.body["attrs"]["records"].as_u64()), (Some("set_aside"), Some(1)));
+    assert_eq!(gap.body["source"]["label"], "spool");
+    terminate(sidecar).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_stream_wrongly_takes_for_a_copy_is_stored_all_the_same() {
+    let mut world = World::start().await;
+    let sidecar = world.sidecar(&[]).await;
+    let (_, answer) = post(&world.socket("main"), "application/json", "{\"id\":\"mine\",\"content\":\"first\"}");
+    world.said(1).await;
+    // The same id from another source: here somebody else of the same namespace.
+    let publisher = async_nats::jetstream::new(world.nats.publisher("demo").connect().await.unwrap());
+    let mut headers = async_nats::HeaderMap::new();
+    let id = message::id::of_step("pod-1", "taken");
+    headers.insert("Nats-Msg-Id", id.to_string());
+    let subject = "workflow.demo.build.u1.agent.main.log";
+    publisher.publish_with_headers(subject, headers, "{\"content\":\"other\"}".into()).await.unwrap().await.unwrap();
+    post(&world.socket("main"), "application/json", "{\"id\":\"taken\",\"content\":\"second\"}");
+    let said = world.said(3).await;
+    assert_eq!(said[0].text("id"), answer["ids"][0]);
+    assert_eq!((said[2].text("content"), said[2].text("id"), said[2].resend), ("second", id.to_string().as_str(), true));
+    let (_, metrics) = crate::world::request(&world.socket("main"), "GET /metrics HTTP/1.1\r\n", "").unwrap();
+    assert!(metrics.contains("agentcomms_sidecar_false_duplicates_total 1"), "{metrics}");
     terminate(sidecar).await;
 }

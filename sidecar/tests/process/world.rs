@@ -47,7 +47,11 @@ impl Stored {
 
 impl World {
     pub async fn start() -> Self {
-        let nats = Nats::start(Options::default()).await.unwrap();
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        let nats = Nats::start(options).await.unwrap();
         let world = Self { nats, directory: TempDir::new().unwrap(), sidecars: 0 };
         world.make_stream().await;
         world
