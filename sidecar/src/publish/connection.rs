@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use async_nats::connection::State;
-use async_nats::{Client, Event, HeaderMap, Message, ServerError, Subscriber};
+use async_nats::{Client, ClientError, Event, HeaderMap, Message, ServerError, Subscriber};
 use futures_util::{FutureExt as _, StreamExt as _};
 use service::nats::NatsArgs;
 use tokio::sync::Notify;
@@ -46,7 +45,8 @@ impl Hints {
     fn event(&self, event: &Event) {
         match event {
             Event::Disconnected => tracing::info!("the connection to nats is lost, making another"),
-            Event::ServerError(ServerError::AuthorizationViolation | ServerError::Other(_)) => {
+            Event::ServerError(ServerError::AuthorizationViolation | ServerError::Other(_))
+            | Event::ClientError(ClientError::Other(_)) => {
                 *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(event.to_string());
             }
             other => tracing::debug!(nats.event = %other, "nats"),
@@ -111,9 +111,18 @@ async fn connect(args: NatsArgs, scratch: PathBuf, hints: Arc<Hints>) -> Connect
     let mut told = None;
     for attempt in 1.. {
         match try_connect(&args, &scratch, &hints).await {
-            Ok(connection) => return connection,
+            Ok(connection) => {
+                // What was complained about before is over.
+                drop(hints.take_error());
+                return connection;
+            }
             Err(error) => {
-                let reason = format!("{error:#}");
+                // The library tells the cause as an event, to a task that must get its turn.
+                tokio::task::yield_now().await;
+                let reason = match hints.take_error() {
+                    Some(cause) => format!("{error:#}: {cause}"),
+                    None => format!("{error:#}"),
+                };
                 if told.as_ref() != Some(&reason) {
                     tracing::info!(reason, "cannot connect to nats now, trying again");
                     told = Some(reason);
@@ -143,7 +152,7 @@ async fn try_connect(args: &NatsArgs, scratch: &Path, hints: &Arc<Hints>) -> any
     let client = options.connect(args.servers()?).await?;
     let inbox = client.new_inbox();
     let answers = client.subscribe(format!("{inbox}.*")).await?;
-    client.flush().await.context("the server cannot be reached, or does not let us in")?;
+    client.flush().await.map_err(|_| anyhow::anyhow!("no server of `{}` lets us in", args.nats_url))?;
     client.set_server_pool(NOWHERE).await?;
     tracing::info!(nats.server = client.server_info().server_name, "connected to nats");
     Ok(Connection { client, answers, inbox })
