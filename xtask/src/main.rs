@@ -1,5 +1,6 @@
 //! `cargo xtask`: the commands people use in this repository. It must never be part of what is shipped.
 
+mod cargo;
 mod demo;
 mod rules;
 mod stage;

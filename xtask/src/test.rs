@@ -1,11 +1,10 @@
 //! `cargo xtask test`.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::{rules, stage};
+use crate::{cargo, rules, stage};
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -17,21 +16,19 @@ pub struct Arguments {
 
 /// Runs every stage; the first that fails ends it.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    stage::run("format", || cargo(&["fmt", "--all", "--check"]).context("run `cargo fmt --all`"))?;
+    stage::run("format", || run_cargo(&["fmt", "--all", "--check"]).context("run `cargo fmt --all`"))?;
     stage::run("rules of the house", || rules::check(Path::new(".")))?;
-    stage::run("clippy", || cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    stage::run("build", || cargo(&["build", "--quiet", "--workspace", "--bins"]))?;
-    stage::run("build of the tests", || cargo(&["test", "--quiet", "--workspace", "--no-run"]))?;
+    stage::run("clippy", || run_cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    stage::run("build", || run_cargo(&["build", "--quiet", "--workspace", "--bins"]))?;
+    stage::run("build of the tests", || run_cargo(&["test", "--quiet", "--workspace", "--no-run"]))?;
     let mut tests = vec!["test", "--workspace", "--no-fail-fast"];
     tests.extend(arguments.name.as_deref());
-    stage::run("tests", || cargo(&tests))
+    stage::run("tests", || run_cargo(&tests))
 }
 
 /// Runs cargo in the repository, its output going where ours goes.
-fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status =
-        Command::new(&program).args(arguments).status().with_context(|| format!("cannot run `{}`", program.display()))?;
+fn run_cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    let status = cargo::command(arguments).status().context("cannot run cargo")?;
     if !status.success() {
         bail!("`cargo {}` failed", arguments.join(" "));
     }

@@ -9,6 +9,8 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use neighbours::{Directory, postgres};
 
+use crate::cargo;
+
 /// The folders of one demo.
 pub struct Places {
     /// The repository.
@@ -56,13 +58,9 @@ impl Places {
 
     /// Builds our programs, with cargo's own progress.
     pub async fn build(&self) -> Result<()> {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = tokio::process::Command::new(cargo);
-        command
-            .args(["build", "--bin", "agent-comms", "--bin", "agent-comms-ingest"])
-            .current_dir(&self.repository)
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+        // The whole workspace, as the tests build it: a choice of packages would build their dependencies once more.
+        let mut command = tokio::process::Command::from(cargo::command(&["build", "--workspace", "--bins"]));
+        command.current_dir(&self.repository).stdin(Stdio::null()).kill_on_drop(true);
         if self.programs.file_name().is_some_and(|profile| profile == "release") {
             command.arg("--release");
         }
