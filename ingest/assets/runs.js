@@ -7,7 +7,6 @@ const table = document.querySelector("table.runs");
 const body = document.getElementById("runs");
 const updated = document.getElementById("updated");
 const waiting = new Map();
-let opened = false;
 
 function parse(html) {
   const template = document.createElement("template");
@@ -19,8 +18,7 @@ function find(run) {
   return body.querySelector(`tr[data-run="${CSS.escape(run)}"]`);
 }
 
-function update(data) {
-  const row = parse(data);
+function update(row) {
   const present = find(row.dataset.run);
   if (present) {
     // The cells alone: the row keeps its place, and the focus what it was on.
@@ -58,13 +56,16 @@ function age() {
   }
 }
 
+// The stream has no positions: what a break made it miss is on a fresh page.
+async function refresh() {
+  const answer = await fetch(location.href);
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const row of [...page.querySelectorAll("#runs > tr")].reverse()) update(row);
+}
+
 updated.addEventListener("click", apply);
 setInterval(age, 5000);
 if (table.dataset.stream) {
-  const stream = new Stream(table.dataset.stream, "", {
-    run: update,
-  });
-  stream.open();
-  // The list has no positions: after a break, what was missed is only on a fresh page.
-  document.getElementById("connection").dataset.since = Date.now();
+  new Stream(table.dataset.stream, "", { run: (data) => update(parse(data)), reopened: refresh }).open();
 }

@@ -12,8 +12,10 @@ export class Stream {
   #wait = FIRST_WAIT;
   #timer = 0;
   #after;
+  #before = false;
 
-  // `handlers` maps names of events to functions of (data, id).
+  // `handlers` maps names of events to functions of (data, id). A stream without positions also has `reopened`, which fetches
+  // what a break made it miss.
   constructor(url, after, handlers) {
     this.#url = url;
     this.#after = after;
@@ -34,17 +36,25 @@ export class Stream {
     this.#show("opening", this.#after ? "Catching up" : "Connecting");
     source.addEventListener("open", () => {
       this.#wait = FIRST_WAIT;
-      // A stream without positions has nothing to catch up with.
-      if (!this.#after) this.#show("live", "Live");
+      this.#opened();
     });
     source.addEventListener("error", () => this.#failed(source));
     source.addEventListener("caught_up", () => this.#show("live", "Live"));
+    source.addEventListener("status", () => this.#show("waiting", "Waiting for history"));
     for (const [name, handle] of Object.entries(this.#handlers)) {
       source.addEventListener(name, (event) => {
         if (event.lastEventId) this.#after = event.lastEventId;
         handle(event.data, event.lastEventId);
       });
     }
+  }
+
+  #opened() {
+    // A stream with positions says itself when everything was told.
+    if (!this.#handlers.reopened) return;
+    this.#show("live", "Live");
+    if (this.#before) this.#handlers.reopened();
+    this.#before = true;
   }
 
   // Goes on from an earlier position: what came after it and was not kept comes again.

@@ -30,7 +30,9 @@ pub fn render(view: &View<'_>) -> String {
     let nothing = layout::empty(
         "Nothing in the shared channel yet",
         &html! { p { "What a step says to the channel " code { "general" } " appears here as it comes, from every run. A step says something to all by writing to its socket:" } },
-        Some("echo '{\"channel\":\"general\",\"content\":\"hello from this step\"}' | nc -U -q1 $AGENT_COMMS_SOCKET"),
+        Some(
+            "curl --unix-socket \"$AGENT_COMMS_SOCKET\" -d '{\"channel\":\"general\",\"content\":\"hello\"}' http://localhost/messages",
+        ),
     );
     layout::page(&Shell {
         here: Here::General,

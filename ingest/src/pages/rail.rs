@@ -17,7 +17,7 @@ pub(super) fn render(run: &RunSummary, path: &str, query: &Query) -> Markup {
                     li {
                         a href=(query.without("before").toggled("agent", agent).link(path))
                             aria-current=[query.all("agent").any(|held| held == agent).then_some("true")] {
-                            i.dot class=(colour::class(agent)) {} (agent)
+                            i.dot.(colour::class(agent)) {} (agent)
                         }
                         span { (figures::count(*count)) }
                     }

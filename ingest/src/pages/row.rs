@@ -88,7 +88,7 @@ pub fn who_key(message: &Message, place: Place) -> String {
 fn who(stored: &StoredMessage, place: Place) -> Markup {
     let message = &stored.message;
     html! {
-        span.agent class=(colour::class(&message.agent_id)) { (message.agent_id) }
+        span.agent.(colour::class(&message.agent_id)) { (message.agent_id) }
         @if message.role == Role::User { span.role { "user" } }
         @match place {
             Place::Run => {

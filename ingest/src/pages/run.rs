@@ -87,7 +87,7 @@ fn heading(view: &View<'_>, name: &str) -> Markup {
 
 /// The state of a run as a word in its colour.
 pub(super) fn state(state: RunState) -> Markup {
-    html! { b.state class=(state.as_str()) { (state) } }
+    html! { b.state.(state.as_str()) { (state) } }
 }
 
 /// How long a run has lasted, or did.
@@ -130,6 +130,6 @@ fn nothing(view: &View<'_>) -> Markup {
             p { "No message of a run " code { (view.id) } " is stored: it has not spoken yet, or what it said is past the retention. This page shows its first message as it comes." }
             p { "A step speaks by writing a line to its socket:" }
         },
-        Some("echo 'hello' | nc -U -q1 $AGENT_COMMS_SOCKET"),
+        Some("curl --unix-socket \"$AGENT_COMMS_SOCKET\" -d 'hello' http://localhost/messages"),
     )
 }

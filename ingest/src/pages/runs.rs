@@ -86,7 +86,7 @@ pub fn row(run: &RunSummary, now: Timestamp) -> Markup {
             th scope="row" { a href=(link(run)) { (name(run)) } }
             td.namespace { a href=(Query::default().and("namespace", &run.namespace).link(PATH)) { (run.namespace) } }
             td.agents title=(run.agents.keys().cloned().collect::<Vec<_>>().join(", ")) {
-                @for agent in run.agents.keys().take(DOTS) { i.dot class=(colour::class(agent)) {} }
+                @for agent in run.agents.keys().take(DOTS) { i.dot.(colour::class(agent)) {} }
                 @if run.agents.len() > DOTS { small { "+" (run.agents.len() - DOTS) } }
                 span.hidden { (run.agents.len()) " agents" }
             }
