@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 
 use super::{packages, path_directories};
 use crate::Cache;
+use crate::python::run;
 
 /// The browser, its driver and, when both were unpacked without being installed, what is around them.
 #[derive(Clone, Debug)]
@@ -27,22 +28,24 @@ impl Installation {
             driver: root.join("usr/bin/chromedriver"),
             root: Some(root.to_path_buf()),
         };
-        if !installation.runs() {
-            bail!(
-                "the Chromium unpacked to {} does not run here: install the packages chromium and chromium-driver",
-                root.display()
-            );
-        }
+        installation.try_programs().with_context(|| {
+            let root = root.display();
+            format!("the Chromium unpacked to {root} does not run here: install the packages chromium and chromium-driver")
+        })?;
         Ok(installation)
     }
 
-    /// Where the shared libraries lie that the machine lacks.
+    /// Where the shared libraries lie that the machine lacks: also the folders that a library expects beside it.
     pub(super) fn library_path(&self) -> Option<OsString> {
         let root = self.root.as_ref()?;
-        let architecture = std::env::consts::ARCH;
-        let directories = ["usr/lib/chromium", "usr/lib", "lib"].map(|directory| root.join(directory));
-        let multiarch = ["usr/lib", "lib"].map(|directory| root.join(directory).join(format!("{architecture}-linux-gnu")));
-        std::env::join_paths(directories.iter().chain(&multiarch)).ok()
+        let architecture = format!("{}-linux-gnu", std::env::consts::ARCH);
+        let mut directories = vec![root.join("usr/lib/chromium")];
+        for parent in ["usr/lib", "lib"].map(|parent| root.join(parent).join(&architecture)) {
+            let inside = fs::read_dir(&parent).into_iter().flatten().flatten().map(|entry| entry.path());
+            directories.extend(inside.filter(|path| path.is_dir()));
+            directories.push(parent);
+        }
+        std::env::join_paths(directories).ok()
     }
 
     /// The fonts that came with the packages.
@@ -50,13 +53,14 @@ impl Installation {
         self.root.as_ref().map(|root| root.join("usr/share/fonts"))
     }
 
-    fn runs(&self) -> bool {
-        [&self.browser, &self.driver].into_iter().all(|program| {
+    /// An error when one of the programs does not even tell its version.
+    fn try_programs(&self) -> Result<()> {
+        [&self.browser, &self.driver].into_iter().try_for_each(|program| {
             let mut command = Command::new(program);
             if let Some(libraries) = self.library_path() {
                 command.env("LD_LIBRARY_PATH", libraries);
             }
-            command.arg("--version").output().is_ok_and(|output| output.status.success())
+            run(command.arg("--version"))
         })
     }
 }
@@ -77,7 +81,7 @@ fn installed() -> Option<Installation> {
     let driver = in_path(&["chromedriver"])?;
     let browser = in_path(&["chromium", "google-chrome", "chromium-browser"])?;
     let installation = Installation { browser, driver, root: None };
-    installation.runs().then_some(installation)
+    installation.try_programs().is_ok().then_some(installation)
 }
 
 fn in_path(names: &[&str]) -> Option<PathBuf> {
