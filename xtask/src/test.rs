@@ -16,8 +16,9 @@ pub struct Arguments {
 
 /// Runs every stage; the first that fails ends it.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    stage::run("neighbours are here", fetch_neighbours)?;
     stage::run("format", || run_cargo(&["fmt", "--all", "--check"]).context("run `cargo fmt --all`"))?;
-    stage::run("rules of the house", || rules::check(Path::new(".")))?;
+    stage::run("rules of the house", || rules::check(repository()?))?;
     stage::run("clippy", || run_cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     stage::run("build", || run_cargo(&["build", "--quiet", "--workspace", "--bins"]))?;
     stage::run("build of the tests", || run_cargo(&["test", "--quiet", "--workspace", "--no-run"]))?;
@@ -26,9 +27,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     stage::run("tests", || run_cargo(&tests))
 }
 
+/// Gets what is missing before anything waits for it.
+fn fetch_neighbours() -> anyhow::Result<()> {
+    neighbours::nats::program()?;
+    neighbours::postgres::binaries()?;
+    neighbours::chromium::fetch()
+}
+
+/// The folder of the workspace, wherever the command was given.
+fn repository() -> anyhow::Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository has no folder")
+}
+
 /// Runs cargo in the repository, its output going where ours goes.
 fn run_cargo(arguments: &[&str]) -> anyhow::Result<()> {
-    let status = cargo::command(arguments).status().context("cannot run cargo")?;
+    let status = cargo::command(arguments).current_dir(repository()?).status().context("cannot run cargo")?;
     if !status.success() {
         bail!("`cargo {}` failed", arguments.join(" "));
     }
