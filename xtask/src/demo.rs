@@ -75,6 +75,7 @@ async fn play(arguments: &Arguments, stages: &mut Stages) -> Result<(Platform, V
     let runs = runs(&story::ENDING)?;
     let pods = pods(&platform, &runs)?;
     platform.write_environment(pods.iter().flatten())?;
+    tell(&addresses(&platform, runs.iter()));
     let uids: Vec<String> = runs.iter().map(|run| run.uid.clone()).collect();
     let viewer = stages.run("a viewer listens", |_| None, viewer::Viewer::start(platform.api(), &uids)).await?;
     let spoken = stages.run("steps wrote", |spoken: &check::Spoken| Some(spoken.total()), run_to_the_end(pods)).await?;
@@ -122,14 +123,7 @@ async fn live(platform: Platform, ended: &[Run]) -> Result<()> {
     for pod in &mut pods {
         pod.start().await?;
     }
-    let base = platform.base();
-    let mut lines = vec![format!("  all runs         {base}/agents")];
-    for run in ended.iter().chain(&talking) {
-        lines.push(format!("  {:16} {base}/agents/{}", run.workflow.name, run.uid));
-    }
-    lines.push(format!("  general channel  {base}/agents/general"));
-    lines.push(format!("  for your clients . {}", platform.environment_file().display()));
-    tell(&lines.join("\n"));
+    tell(&addresses(&platform, ended.iter().chain(&talking)));
     stage::note("night-watch keeps talking; Ctrl-C ends everything");
     tokio::select! {
         ended = watch(&mut pods) => ended?,
@@ -140,6 +134,18 @@ async fn live(platform: Platform, ended: &[Run]) -> Result<()> {
     }
     drop(pods);
     platform.stop().await
+}
+
+/// Where to look.
+fn addresses<'a>(platform: &Platform, runs: impl Iterator<Item = &'a Run>) -> String {
+    let base = platform.base();
+    let mut lines = vec![format!("  all runs          {base}/agents")];
+    for run in runs {
+        lines.push(format!("  {:16}  {base}/agents/{}", run.workflow.name, run.uid));
+    }
+    lines.push(format!("  general channel   {base}/agents/general"));
+    lines.push(format!("  for your clients  . {}", platform.environment_file().display()));
+    lines.join("\n")
 }
 
 /// Waits for the end of any process of the pods, which is not meant to come.

@@ -12,6 +12,7 @@ use super::check::{Spoken, Voice};
 use super::environment::random_uid;
 use super::platform::{Platform, nats_arguments};
 use super::story::{Container, NAMESPACE, Step};
+use crate::stage;
 
 const STEP_DEADLINE: Duration = Duration::from_secs(120);
 const STOP_GRACE: Duration = Duration::from_secs(15);
@@ -77,6 +78,7 @@ impl Pod {
             spoken.say(voice, records(process)?);
         }
         self.stop().await?;
+        stage::note(&format!("{}/{} ended  {}", self.workflow, self.step.name, spoken.total()));
         Ok(spoken)
     }
 
