@@ -9,7 +9,8 @@ use tokio_postgres::Client;
 use super::platform::Platform;
 use super::viewer::Viewer;
 
-const STORED_DEADLINE: Duration = Duration::from_secs(60);
+/// What a killed ingest had in hand comes again only after the `ackWait` of a minute, perhaps twice.
+const STORED_DEADLINE: Duration = Duration::from_secs(180);
 const SEEN_DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 
