@@ -31,13 +31,16 @@ pub fn escape(text: &str, limit: usize) -> String {
     if token.len() <= limit {
         return token;
     }
-    let mut length = limit - DIGEST_LENGTH;
+    let mut length = limit.saturating_sub(DIGEST_LENGTH);
     // An escape is three bytes: step back out of one that the cut would go through.
-    if token.as_bytes()[length - 1] == b'%' {
-        length -= 1;
-    } else if token.as_bytes()[length - 2] == b'%' {
-        length -= 2;
-    }
+    let escape_begins = |back: usize| length.checked_sub(back).is_some_and(|at| token.as_bytes()[at] == b'%');
+    length -= if escape_begins(1) {
+        1
+    } else if escape_begins(2) {
+        2
+    } else {
+        0
+    };
     token.truncate(length);
     token.push('~');
     for byte in &Sha256::digest(text.as_bytes())[..8] {

@@ -36,6 +36,13 @@ fn a_percent_sign_without_two_digits_is_read_as_itself() {
 }
 
 #[test]
+fn the_shortest_limit_leaves_the_digest_and_little_else() {
+    assert_eq!(escape(&"a".repeat(30), 18).len(), 18);
+    assert_eq!(escape(&".".repeat(30), 18).len(), 17);
+    assert_eq!(escape(&".".repeat(30), 19).len(), 17);
+}
+
+#[test]
 fn bytes_that_are_no_text_become_the_replacement_character() {
     assert_eq!(unescape("a%FFb"), "a\u{FFFD}b");
 }
