@@ -69,7 +69,10 @@ impl Batch {
             let namespace = |row: &Row| row.stored.message.run.namespace.clone();
             namespace(one).cmp(&namespace(other)).then_with(|| key(one).cmp(&key(other)))
         });
+        // Delivered again before it was acknowledged, a message can stand beside itself: it must not count twice.
+        batch.rows.dedup_by_key(|row| (row.stored.message.id, row.stored.cursor));
         batch.dead.sort_by_key(|letter| (letter.epoch, letter.sequence));
+        batch.dead.dedup_by_key(|letter| (letter.epoch, letter.sequence));
         batch
     }
 

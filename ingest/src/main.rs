@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use ingest::args::{Args, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     service::tls::install_provider();
-    let result = match Args::parse().command {
+    let args: Args = match service::exit::arguments() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    let result = match args.command {
         Command::Serve(args) => ingest::serve::run(&args).await,
         Command::Setup(args) => ingest::setup::run(&args).await,
     };

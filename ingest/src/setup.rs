@@ -43,7 +43,10 @@ pub async fn run(args: &SetupArgs) -> anyhow::Result<()> {
     let manifest = read(args.manifest.as_deref())?;
     let scratch = tempfile::tempdir().context("cannot make a temporary directory; set TMPDIR to one that may be written to")?;
     let options = args.nats.options("agent-comms-ingest setup", scratch.path())?;
-    let client = options.connect(args.nats.servers()?).await.context("cannot set up the connection to nats")?;
+    // A person waits for the answer: a few tries, then it says what it could not reach.
+    let client = options.max_reconnects(5).connect(args.nats.servers()?).await.with_context(|| {
+        format!("cannot connect to nats at `{}`; check the address and that the server runs", args.nats.nats_url)
+    })?;
     let reached = tokio::time::timeout(CONNECT, client.flush()).await;
     let reached = reached.is_ok_and(|flushed| flushed.is_ok());
     anyhow::ensure!(

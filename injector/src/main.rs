@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use injector::cli::{Cli, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     service::tls::install_provider();
-    let Command::Serve(arguments) = Cli::parse().command;
+    let Cli { command: Command::Serve(arguments) } = match service::exit::arguments() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     service::exit::report("agent-comms-injector", injector::serve::run(*arguments).await)
 }

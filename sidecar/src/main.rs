@@ -6,7 +6,10 @@ use sidecar::args::{Cli, Command, Problem, parse};
 
 fn main() -> ExitCode {
     service::tls::install_provider();
-    let (cli, problems) = parse(std::env::args_os().collect());
+    let (cli, problems) = match parse(std::env::args_os().collect()) {
+        Ok(parsed) => parsed,
+        Err(error) => return service::exit::refuse(&error),
+    };
     // One thread: what this does is wait, and every thread is memory in every pod.
     let result = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -36,6 +36,14 @@ fn rows_come_in_the_order_of_their_keys_and_copies_by_cursor() {
 }
 
 #[test]
+fn a_message_delivered_twice_stands_once() {
+    let (one, bad) = (delivery(1, r#"{"content":"a"}"#), delivery(2, "no json"));
+    let deliveries = [one.clone(), bad.clone(), one, bad];
+    let batch = Batch::read(&deliveries, &Epochs::first(), Date::MIN);
+    assert_eq!((batch.rows.len(), batch.dead.len()), (1, 1));
+}
+
+#[test]
 fn what_is_older_than_what_is_kept_is_counted_only() {
     let batch = Batch::read(&[delivery(1, "{}")], &Epochs::first(), date!(2026 - 03 - 02));
     assert_eq!((batch.rows.len(), batch.dead.len(), batch.expired), (0, 0, 1));

@@ -18,16 +18,18 @@ pub struct Problem {
 }
 
 /// Parses the command line of a process. With `--in-pod`, what cannot be used is left out and told; without, the process
-/// ends as clap ends it.
-#[must_use]
-pub fn parse(arguments: Vec<OsString>) -> (Cli, Vec<Problem>) {
+/// is refused.
+///
+/// # Errors
+/// When help was asked for, or, outside a pod, when the usage is wrong.
+pub fn parse(arguments: Vec<OsString>) -> Result<(Cli, Vec<Problem>), clap::Error> {
     let in_pod = arguments.iter().any(|argument| argument == "--in-pod")
         || std::env::var_os("AGENT_COMMS_IN_POD").is_some_and(|value| value == "true" || value == "1");
     let is_run = arguments.get(1).is_some_and(|command| command == "run");
     if !in_pod || !is_run {
-        return (Cli::parse_from(arguments), Vec::new());
+        return Ok((Cli::try_parse_from(arguments)?, Vec::new()));
     }
-    parse_leniently(arguments)
+    Ok(parse_leniently(arguments))
 }
 
 pub(super) fn parse_leniently(mut arguments: Vec<OsString>) -> (Cli, Vec<Problem>) {
