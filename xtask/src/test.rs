@@ -1,10 +1,15 @@
 //! `cargo xtask test`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
 use crate::{cargo, rules, stage};
+
+/// Several times what the tests take on two busy cores: a test that hangs fails here, where its name is still on the screen,
+/// and not by the limit of whoever runs us.
+const TESTS_LIMIT: Duration = Duration::from_secs(25 * 60);
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -24,7 +29,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     stage::run("build of the tests", || run_cargo(&["test", "--quiet", "--workspace", "--no-run"]))?;
     let mut tests = vec!["test", "--workspace", "--no-fail-fast"];
     tests.extend(arguments.name.as_deref());
-    stage::run("tests", || run_cargo(&tests))
+    stage::run("tests", || {
+        let mut command = cargo::command(&tests);
+        command.current_dir(repository()?);
+        cargo::run_within(command, TESTS_LIMIT)
+    })
 }
 
 /// Gets what is missing before anything waits for it.

@@ -10,6 +10,7 @@ use async_nats::jetstream::consumer::pull::OrderedConfig;
 use futures_util::StreamExt as _;
 use message::{Received, Timestamp};
 use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::ring::{Ring, Verdict};
 use super::{Frame, Shared};
@@ -27,6 +28,12 @@ const OVERLAP: u64 = 1_000;
 const CHUNK: usize = 256;
 /// How long to wait before starting again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often the consumer is looked at although nothing woke us: this client's ordered consumer waits for nothing after the
+/// first heartbeat it misses, and would only be seen to have ended when the next message comes.
+const LOOK: Duration = Duration::from_secs(1);
+/// A watermark above everything that was delivered, for this long, means that the consumer has stopped delivering: others
+/// store what never came here.
+const STALLED: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 enum FeedError {
@@ -46,6 +53,8 @@ enum FeedError {
     Behind { last: u64, watermark: Cursor },
     #[error("the stream runs backwards at {0}: waiting until storing has found the break")]
     Backwards(Cursor),
+    #[error("nothing was delivered for a while although {0} is stored already")]
+    Stalled(Cursor),
     #[error("the stream was closed")]
     Closed,
 }
@@ -93,15 +102,33 @@ async fn follow_one(
         ..OrderedConfig::default()
     };
     let consumer = stream.create_consumer(config).await.map_err(FeedError::Consumer)?;
+    let is_empty = consumer.cached_info().num_pending == 0;
     let mut messages = Box::pin(consumer.messages().await.map_err(FeedError::Messages)?.ready_chunks(CHUNK));
-    let mut life = Life { epoch: settled.epoch, epochs, settled, newest: None };
+    let mut life = Life { epoch: settled.epoch, epochs, settled, newest: None, caught_up: is_empty };
     let base = Cursor { epoch: settled.epoch, sequence: i64::try_from(start_sequence - 1).unwrap_or(i64::MAX) };
-    shared.change(|ring| ring.open(base));
+    shared.change(|ring| {
+        ring.open(base);
+        if is_empty {
+            ring.fill();
+        }
+    });
     tracing::info!(ring.base = %base, "live");
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut behind_since = None;
     loop {
         tokio::select! {
             changed = watermark.wait_for(|watermark| watermark.epoch != life.epoch) => {
                 return changed.map(drop).map_err(|_| FeedError::Closed);
+            }
+            // The loop then polls the consumer too.
+            now = looks.tick() => {
+                let stored = *shared.watermark.borrow();
+                let is_behind = stored > shared.ring().head();
+                behind_since = if is_behind { behind_since.or(Some(now)) } else { None };
+                if behind_since.is_some_and(|since: Instant| now - since > STALLED) {
+                    return Err(FeedError::Stalled(stored));
+                }
             }
             chunk = messages.next() => {
                 let chunk = chunk.ok_or(FeedError::Closed)?;
@@ -116,7 +143,7 @@ async fn follow_one(
                         }
                     }
                 }
-                take(shared, places);
+                take(shared, places, life.caught_up);
                 if let Some(error) = failed {
                     return Err(error);
                 }
@@ -141,6 +168,8 @@ struct Life {
     settled: Cursor,
     /// The newest message seen, and when it was stored.
     newest: Option<(u64, Timestamp)>,
+    /// Whether a message came that nothing followed yet.
+    caught_up: bool,
 }
 
 /// What a message of the stream is to the ring.
@@ -165,6 +194,7 @@ impl Life {
             return if stored_at > at { Err(FeedError::Backwards(cursor)) } else { Ok(Place::Outside) };
         }
         self.newest = Some((info.stream_sequence, stored_at));
+        self.caught_up |= info.pending == 0;
         match read::epochs::of_moment(&self.epochs, stored_at) {
             Some(epoch) if epoch < self.epoch => return Ok(Place::Outside),
             Some(epoch) if epoch > self.epoch => return Err(FeedError::Backwards(cursor)),
@@ -185,7 +215,7 @@ impl Life {
     }
 }
 
-fn take(shared: &Shared, places: Vec<Place>) {
+fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
     let mut changed_runs = Vec::new();
     shared.change(|ring| {
         for place in places {
@@ -202,6 +232,9 @@ fn take(shared: &Shared, places: Vec<Place>) {
                 Place::Nothing(cursor) => ring.skip(cursor),
                 Place::Outside => {}
             }
+        }
+        if caught_up {
+            ring.fill();
         }
     });
     shared.runs.note(changed_runs);

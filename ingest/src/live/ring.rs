@@ -44,6 +44,8 @@ struct Entry {
 pub(super) struct Ring {
     limits: Limits,
     open: bool,
+    /// Whether everything that the stream held when it opened has come.
+    filled: bool,
     entries: VecDeque<Entry>,
     base: Cursor,
     head: Cursor,
@@ -75,6 +77,7 @@ impl Ring {
         Self {
             limits,
             open: false,
+            filled: false,
             entries: VecDeque::new(),
             base: Cursor::default(),
             head: Cursor::default(),
@@ -91,6 +94,15 @@ impl Ring {
 
     pub(super) fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// Everything that the stream held when the ring opened has come; what comes now is news.
+    pub(super) fn fill(&mut self) {
+        self.filled = true;
+    }
+
+    pub(super) fn is_filled(&self) -> bool {
+        self.filled
     }
 
     pub(super) fn base(&self) -> Cursor {

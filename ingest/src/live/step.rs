@@ -16,6 +16,8 @@ pub(super) enum Step {
     },
     /// It has seen everything that can be shown; the ring wakes it.
     Idle,
+    /// It has seen everything that has come, but the ring is still being filled; the ring wakes it.
+    Filling,
     /// A copy that it would see is not decided; the ring wakes it.
     Undecided,
     /// It is below the ring and at the watermark; the watermark wakes it.
@@ -27,7 +29,8 @@ pub(super) fn next(ring: &Ring, watermark: Cursor, position: Cursor, filter: &Fi
     match ring.look(position, filter) {
         Some(found) if !found.frames.is_empty() || found.reached > position => Step::Ring(found),
         Some(found) if found.blocked => Step::Undecided,
-        Some(_) => Step::Idle,
+        Some(_) if ring.is_filled() => Step::Idle,
+        Some(_) => Step::Filling,
         None if position < watermark => {
             // Once it is inside the ring, the table has nothing more to tell it.
             let up_to = if ring.is_open() { watermark.min(ring.base()) } else { watermark };

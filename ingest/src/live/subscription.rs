@@ -192,6 +192,7 @@ impl Subscription {
                 }
                 Wait::Ring
             }
+            Step::Filling => Wait::Ring,
             Step::Undecided => {
                 let since = *self.undecided_since.get_or_insert_with(Instant::now);
                 let patient = !self.degraded && since.elapsed() < PATIENCE;

@@ -168,7 +168,7 @@ impl World {
                 let position = step::after_page(page.last().copied(), page.len() == PAGE, up_to);
                 (page, position)
             }
-            Step::Idle | Step::Undecided | Step::BelowRing => return false,
+            Step::Idle | Step::Filling | Step::Undecided | Step::BelowRing => return false,
         };
         let viewer = &mut self.viewers[index];
         assert!(position > viewer.position, "each step moves the viewer");
