@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
-use message::{RESEND_HEADER, Received};
+use message::{RESEND_HEADER, Received, Timestamp};
 use time::{Date, OffsetDateTime};
 
+use crate::epochs::Epochs;
 use crate::store::dead_letter::DeadLetter;
-use crate::store::epochs::Epochs;
 use crate::stored::StoredMessage;
 
 /// A message as the stream delivered it.
@@ -57,7 +57,7 @@ impl Batch {
                 batch.expired += 1;
                 continue;
             }
-            match StoredMessage::decode(epochs.of_moment(delivery.stored_at), &delivery.received()) {
+            match StoredMessage::decode(epochs.of_moment(Timestamp::new(delivery.stored_at)), &delivery.received()) {
                 Ok(stored) => batch.rows.push(Row { stored, resent: delivery.is_resent() }),
                 Err(error) => batch.dead.push(delivery.dead_letter(epochs, error.class(), &error)),
             }
@@ -88,14 +88,14 @@ impl Delivery {
     #[must_use]
     pub fn dead_letter(&self, epochs: &Epochs, class: &'static str, error: &dyn std::error::Error) -> DeadLetter {
         DeadLetter {
-            epoch: epochs.of_moment(self.stored_at),
+            epoch: epochs.of_moment(Timestamp::new(self.stored_at)),
             sequence: i64::try_from(self.sequence).unwrap_or(i64::MAX),
             stored_at: self.stored_at,
             subject: self.subject.clone(),
             headers: self.headers.as_ref().map(headers_json),
             payload: self.payload.clone(),
             class,
-            error: chain(error).replace('\0', "\u{fffd}"),
+            error: service::causes::in_one_line(error).replace('\0', "\u{fffd}"),
         }
     }
 
@@ -107,17 +107,6 @@ impl Delivery {
     fn is_resent(&self) -> bool {
         self.headers.as_ref().is_some_and(|headers| headers.get(RESEND_HEADER).is_some_and(|value| value.as_str() == "1"))
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn headers_json(headers: &HeaderMap) -> String {

@@ -16,12 +16,14 @@ use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::ConsumerErrorKind;
 use deadpool_postgres::Pool;
 use service::admin::Readiness;
+use service::causes::in_one_line;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::cursor::Cursor;
+use crate::epochs::Epochs;
 use crate::metrics::Metrics;
-use crate::store::epochs::{self, Epochs, StreamLife};
+use crate::store::epochs::{self, StreamLife};
 
 /// The stream that holds every message.
 pub const STREAM: &str = "agent-comms";
@@ -89,7 +91,7 @@ pub async fn run(storing: Storing) {
             }
             Err(error) => {
                 let condition = if matches!(error, BindError::Store(_)) { POSTGRES_CONDITION } else { STREAM_CONDITION };
-                storing.readiness.fail(condition, service_line(&error));
+                storing.readiness.fail(condition, in_one_line(&error));
                 pause(&storing.stop, RETRY).await;
             }
         }
@@ -128,17 +130,6 @@ async fn bind(storing: &Storing) -> Result<(PullConsumer, Epochs), BindError> {
         return Err(BindError::Unsafe("a limit of deliveries (max_deliver)"));
     }
     Ok((consumer, epochs))
-}
-
-fn service_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line.replace('\n', " ")
 }
 
 /// Waits, unless the token is cancelled meanwhile.

@@ -8,6 +8,7 @@ pub mod args;
 pub mod batch;
 pub mod consume;
 pub mod cursor;
+pub mod epochs;
 pub mod filter;
 pub mod http;
 pub mod live;

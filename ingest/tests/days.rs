@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Parser as _;
 use ingest::batch::{Batch, Delivery};
-use ingest::store::epochs::Epochs;
+use ingest::epochs::Epochs;
 use ingest::store::insert::insert;
 use ingest::store::partitions::Partitions;
 use time::macros::{date, datetime};

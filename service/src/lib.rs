@@ -7,6 +7,7 @@
 //! - one token stops a process, and every task ends with it ([`signals`]).
 
 pub mod admin;
+pub mod causes;
 pub mod exit;
 pub mod logs;
 pub mod nats;

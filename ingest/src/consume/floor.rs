@@ -6,7 +6,9 @@ use async_nats::jetstream::consumer::PullConsumer;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::{POSTGRES_CONDITION, STREAM_CONDITION, Storing, service_line};
+use service::causes::in_one_line;
+
+use super::{POSTGRES_CONDITION, STREAM_CONDITION, Storing};
 use crate::cursor::Cursor;
 use crate::store::raise_watermark;
 
@@ -22,7 +24,7 @@ pub(super) async fn follow(storing: Storing, consumer: PullConsumer, epoch: i64,
         let info = match consumer.get_info().await {
             Ok(info) => info,
             Err(error) => {
-                storing.readiness.fail(STREAM_CONDITION, service_line(&error));
+                storing.readiness.fail(STREAM_CONDITION, in_one_line(&error));
                 continue;
             }
         };
@@ -39,7 +41,7 @@ pub(super) async fn follow(storing: Storing, consumer: PullConsumer, epoch: i64,
                     higher
                 });
             }
-            Err(error) => storing.readiness.fail(POSTGRES_CONDITION, service_line(&error)),
+            Err(error) => storing.readiness.fail(POSTGRES_CONDITION, in_one_line(&error)),
         }
     }
 }

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::gather::Held;
 use super::{POSTGRES_CONDITION, Storing};
 use crate::batch::{Batch, Delivery};
-use crate::store::epochs::{self, Epochs};
+use crate::epochs::Epochs;
+use crate::store::epochs;
 use crate::store::error::Remedy;
 use crate::store::insert::{self, Inserted};
 use crate::store::partitions::Partitions;
@@ -91,7 +92,7 @@ impl Keeper {
                 Remedy::Retry => self.partitions.forget(),
             }
             open.push(range);
-            let line = super::service_line(&error);
+            let line = service::causes::in_one_line(&error);
             self.storing.readiness.fail(POSTGRES_CONDITION, line.clone());
             if self.storing.stop.is_cancelled() {
                 let until = *last_try.get_or_insert_with(|| Instant::now() + LAST_TRIES);

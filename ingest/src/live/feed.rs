@@ -1,6 +1,7 @@
 //! Follows the stream into the ring, with one ordered consumer: a pull consumer that is made anew, from the last message
 //! seen, whenever a message is missing.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::ring::{Ring, Verdict};
 use super::{Frame, Shared};
 use crate::cursor::Cursor;
+use crate::epochs::Epochs;
 use crate::read;
-use crate::read::epochs::Epoch;
 use crate::stored::StoredMessage;
 
 /// The stream.
@@ -153,9 +154,9 @@ async fn follow_one(
 }
 
 /// Where the ring starts: far enough back to meet the watermark, but never in an earlier life of the stream.
-fn start_of(epochs: &[Epoch], settled: Cursor, last: u64) -> u64 {
+fn start_of(epochs: &Epochs, settled: Cursor, last: u64) -> u64 {
     let committed = u64::try_from(settled.sequence).unwrap_or(0);
-    let first = epochs.iter().find(|epoch| epoch.epoch == settled.epoch).map_or(0, |epoch| epoch.first_sequence);
+    let first = epochs.get(settled.epoch).map_or(0, |epoch| epoch.first_sequence);
     let first = u64::try_from(first).unwrap_or(0).max(1);
     (committed + 1).min((last + 1).saturating_sub(OVERLAP)).max(first)
 }
@@ -163,7 +164,7 @@ fn start_of(epochs: &[Epoch], settled: Cursor, last: u64) -> u64 {
 /// One life of the stream, as far as it was followed.
 struct Life {
     epoch: i64,
-    epochs: Vec<Epoch>,
+    epochs: Epochs,
     /// What was committed when it started: the table already knows which of these are shown.
     settled: Cursor,
     /// The newest message seen, and when it was stored.
@@ -195,10 +196,10 @@ impl Life {
         }
         self.newest = Some((info.stream_sequence, stored_at));
         self.caught_up |= info.pending == 0;
-        match read::epochs::of_moment(&self.epochs, stored_at) {
-            Some(epoch) if epoch < self.epoch => return Ok(Place::Outside),
-            Some(epoch) if epoch > self.epoch => return Err(FeedError::Backwards(cursor)),
-            _ => {}
+        match self.epochs.of_moment(stored_at).cmp(&self.epoch) {
+            Ordering::Less => return Ok(Place::Outside),
+            Ordering::Greater => return Err(FeedError::Backwards(cursor)),
+            Ordering::Equal => {}
         }
         let resent = message.headers.as_ref().is_some_and(|headers| headers.get(message::RESEND_HEADER).is_some());
         let received = Received {

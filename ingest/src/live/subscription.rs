@@ -122,7 +122,7 @@ impl Subscription {
 
     async fn begin_after(&mut self, cursor: Cursor, watermark: Cursor) -> Result<(), ReadError> {
         let epochs = read::epochs::all(&self.shared.pool).await?;
-        match read::epochs::refusal(&epochs, cursor) {
+        match epochs.refusal(cursor) {
             None => self.go_on_from(cursor),
             Some(reason) => {
                 self.begin_with_newest(AFTER_RESET, watermark, Some(reason)).await?;

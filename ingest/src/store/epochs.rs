@@ -1,39 +1,11 @@
-//! The lives of the stream. Every replica maps a message to the same life, because only its store time decides.
+//! The lives of the stream, as storing reads them and adds to them.
 
 use deadpool_postgres::Pool;
 use time::OffsetDateTime;
 use tokio_postgres::GenericClient;
 
+use crate::epochs::{Epochs, QUERY};
 use crate::store::{Lock, StoreError};
-
-const READ: &str = "SELECT epoch, CASE WHEN isfinite(starts_at) THEN starts_at END \
-    FROM workflow_comms.stream_epochs ORDER BY epoch";
-
-/// Every life of the stream, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Epochs(Vec<(i64, Option<OffsetDateTime>)>);
-
-impl Epochs {
-    /// The life that a message stored at this moment belongs to: the last that starts not after it.
-    #[must_use]
-    pub fn of_moment(&self, moment: OffsetDateTime) -> i64 {
-        let moment = message::Timestamp::new(moment).moment();
-        let found = self.0.iter().rev().find(|(_, start)| start.is_none_or(|start| start <= moment));
-        found.or(self.0.first()).map_or(1, |(epoch, _)| *epoch)
-    }
-
-    /// Only the first life, as before any break of the stream.
-    #[must_use]
-    pub fn first() -> Self {
-        Self(vec![(1, None)])
-    }
-
-    /// The newest life.
-    #[must_use]
-    pub fn newest(&self) -> i64 {
-        self.0.last().map_or(1, |(epoch, _)| *epoch)
-    }
-}
 
 /// Reads them all.
 ///
@@ -46,9 +18,8 @@ pub async fn read(pool: &Pool) -> Result<Epochs, StoreError> {
 
 async fn all(client: &impl GenericClient) -> Result<Epochs, StoreError> {
     let action = StoreError::of;
-    let rows = client.query(READ, &[]).await.map_err(action("read the lives of the stream"))?;
-    let pairs = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-    Ok(Epochs(pairs.collect::<Result<_, _>>().map_err(action("read the lives of the stream"))?))
+    let rows = client.query(QUERY, &[]).await.map_err(action("read the lives of the stream"))?;
+    Epochs::of_rows(&rows).map_err(action("read the lives of the stream"))
 }
 
 /// What is known of the stream that is served now.
@@ -93,6 +64,3 @@ pub async fn observe(pool: &Pool, life: StreamLife) -> Result<Epochs, StoreError
     transaction.commit().await.map_err(action("commit"))?;
     Ok(epochs)
 }
-
-#[cfg(test)]
-mod tests;

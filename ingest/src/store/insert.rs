@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::batch::{Batch, Row};
 use crate::cursor::Cursor;
+use crate::epochs::Epochs;
 use crate::store::dead_letter::DeadLetter;
-use crate::store::epochs::Epochs;
 use crate::store::{Lock, StoreError, summary};
 use crate::stored::StoredMessage;
 

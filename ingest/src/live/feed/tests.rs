@@ -1,9 +1,10 @@
-use super::{Epoch, start_of};
+use super::start_of;
 use crate::cursor::Cursor;
+use crate::epochs::{Epoch, Epochs};
 
 #[track_caller]
 fn check(first: i64, watermark: i64, last: u64, expected: u64) {
-    let epochs = [Epoch { epoch: 1, starts_at: None, first_sequence: first }];
+    let epochs = Epochs(vec![Epoch { epoch: 1, starts_at: None, first_sequence: first }]);
     assert_eq!(start_of(&epochs, Cursor { epoch: 1, sequence: watermark }, last), expected);
 }
 
