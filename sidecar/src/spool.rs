@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-pub use frame::{Entry, Frame, Peer};
+pub use frame::{Entry, Form, Frame, Peer};
 use ids::KnownIds;
 use segment::{HeaderError, Segment};
 
@@ -259,7 +259,25 @@ impl Spool {
             }
         }
         let generation = segments.front().map_or(0, Segment::generation);
-        Ok(Self { directory: directory.to_owned(), generation, limit, segments, ids, frames: Vec::new(), damaged: 0 })
+        let mut spool =
+            Self { directory: directory.to_owned(), generation, limit, segments, ids, frames: Vec::new(), damaged: 0 };
+        spool.leave_older_format()?;
+        Ok(spool)
+    }
+
+    /// What an older program wrote is read, and never appended to.
+    fn leave_older_format(&mut self) -> io::Result<()> {
+        match self.segments.back() {
+            Some(last) if last.is_older() && last.length() == 0 => {
+                // The next segment would have the very name of this one.
+                let empty = Segment::create(&self.directory, self.generation, last.start())?;
+                self.segments.pop_back();
+                self.segments.push_back(empty);
+                Ok(())
+            }
+            Some(last) if last.is_older() => self.roll(),
+            _ => Ok(()),
+        }
     }
 
     fn write(&mut self, frames: &[u8]) -> Result<(), AppendError> {

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::SPOOL_LABEL;
-use crate::spool::{Accepted, AppendError, Entry, Peer, Spool};
+use crate::spool::{Accepted, AppendError, Entry, Form, Peer, Spool};
 
 /// The way into the spool.
 #[derive(Debug, Clone)]
@@ -70,7 +70,8 @@ impl Intake {
     fn try_accept(&self, container: &str, peer: Peer, raws: &[&[u8]]) -> Result<Vec<Uuid>, AppendError> {
         let accepted_at = unix_micros();
         let own_ids: Vec<Option<Uuid>> = raws.iter().map(|raw| self.own_id(raw)).collect();
-        let entries = raws.iter().zip(&own_ids).map(|(raw, id)| Entry { container, accepted_at, peer, id: *id, raw });
+        let form = Form::Record;
+        let entries = raws.iter().zip(&own_ids).map(|(raw, id)| Entry { container, accepted_at, peer, id: *id, form, raw });
         let mut spool = self.spool();
         let accepted = spool.append(entries)?;
         let generation = spool.generation();

@@ -3,14 +3,18 @@
 //! ```text
 //! u32 length of the rest after the checksum | u32 CRC-32 of length and rest |
 //! u8 length of the container's name | name | i64 microseconds since 1970 | u32 pid | u32 uid | u32 gid |
-//! u8 1 when an id follows | 16 bytes id | the bytes as they came
+//! u8 flags: 1 an id follows, 2 the bytes are a batch of `exec` | 16 bytes id | the bytes as they came
 //! ```
-//! Numbers are little-endian.
+//! Numbers are little-endian. Format version 1 knows no flag but the first.
 
 use uuid::Uuid;
 
 /// Length and checksum.
 const PREFIX: usize = 8;
+/// An id follows.
+const HAS_ID: u8 = 1;
+/// The bytes are a batch of `exec`.
+const IS_BATCH: u8 = 2;
 /// The longest rest that is believed; a longer one is damage. A record holds at most 2 MiB of bytes as they came.
 const LONGEST: usize = 4 * 1024 * 1024;
 
@@ -25,6 +29,16 @@ pub struct Peer {
     pub gid: u32,
 }
 
+/// What the bytes of an entry are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// One record, as it came.
+    #[default]
+    Record,
+    /// What a wrapped command wrote and how it ended, several lines in one entry: all of it is accepted, or none.
+    Batch,
+}
+
 /// One accepted record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<'a> {
@@ -36,6 +50,8 @@ pub struct Entry<'a> {
     pub peer: Peer,
     /// The message id made of the id that the step gave.
     pub id: Option<Uuid>,
+    /// What the bytes are.
+    pub form: Form,
     /// The bytes as they came, without a line end.
     pub raw: &'a [u8],
 }
@@ -62,12 +78,10 @@ pub fn encode(entry: &Entry<'_>, buffer: &mut Vec<u8>) -> usize {
     for number in [entry.peer.pid, entry.peer.uid, entry.peer.gid] {
         buffer.extend_from_slice(&number.to_le_bytes());
     }
-    match entry.id {
-        Some(id) => {
-            buffer.push(1);
-            buffer.extend_from_slice(id.as_bytes());
-        }
-        None => buffer.push(0),
+    let form = if entry.form == Form::Batch { IS_BATCH } else { 0 };
+    buffer.push(form | if entry.id.is_some() { HAS_ID } else { 0 });
+    if let Some(id) = entry.id {
+        buffer.extend_from_slice(id.as_bytes());
     }
     buffer.extend_from_slice(entry.raw);
     let length = u32::try_from(buffer.len() - start - PREFIX).unwrap_or(u32::MAX).to_le_bytes();
@@ -101,13 +115,14 @@ fn entry(rest: &[u8]) -> Option<Entry<'_>> {
     let (name, rest) = rest.split_at_checked(usize::from(name_length))?;
     let (accepted_at, rest) = rest.split_first_chunk::<8>()?;
     let peer = Peer { pid: u32_at(rest, 0)?, uid: u32_at(rest, 4)?, gid: u32_at(rest, 8)? };
-    let (&has_id, rest) = rest.get(12..)?.split_first()?;
-    let (id, raw) = match has_id {
+    let (&flags, rest) = rest.get(12..)?.split_first()?;
+    let (id, raw) = match flags & HAS_ID {
         0 => (None, rest),
         _ => rest.split_first_chunk::<16>().map(|(id, raw)| (Some(Uuid::from_bytes(*id)), raw))?,
     };
+    let form = if flags & IS_BATCH == 0 { Form::Record } else { Form::Batch };
     let container = std::str::from_utf8(name).ok()?;
-    Some(Entry { container, accepted_at: i64::from_le_bytes(*accepted_at), peer, id, raw })
+    Some(Entry { container, accepted_at: i64::from_le_bytes(*accepted_at), peer, id, form, raw })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use super::frame::{self, Entry, Frame};
 
-/// The format that this version writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// The format that this version writes, and the newest that it reads. Version 2 brought the batches of `exec`.
+pub const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"acspool\n";
 const HEADER: usize = 32;
@@ -37,6 +37,7 @@ pub enum HeaderError {
 pub struct Segment {
     path: PathBuf,
     file: File,
+    version: u32,
     generation: u64,
     start: u64,
     length: u64,
@@ -48,7 +49,7 @@ impl Segment {
         let path = directory.join(file_name(start));
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
         file.write_all_at(&header(generation, start), 0)?;
-        Ok(Self { path, file, generation, start, length: 0 })
+        Ok(Self { path, file, version: VERSION, generation, start, length: 0 })
     }
 
     /// Opens one. Nothing is said of its frames yet.
@@ -59,14 +60,19 @@ impl Segment {
             io::ErrorKind::UnexpectedEof => HeaderError::Damaged,
             _ => HeaderError::Io(error),
         })?;
-        let (generation, start) = parse_header(&bytes)?;
+        let (version, generation, start) = parse_header(&bytes)?;
         let length = file.metadata()?.len() - HEADER as u64;
-        Ok(Self { path: path.to_owned(), file, generation, start, length })
+        Ok(Self { path: path.to_owned(), file, version, generation, start, length })
     }
 
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether an older program wrote its header: it would misread what this one may append.
+    pub fn is_older(&self) -> bool {
+        self.version < VERSION
     }
 
     /// The generation in its header.
@@ -168,7 +174,8 @@ fn header(generation: u64, start: u64) -> [u8; HEADER] {
     bytes
 }
 
-fn parse_header(bytes: &[u8; HEADER]) -> Result<(u64, u64), HeaderError> {
+/// Version, generation and first position.
+fn parse_header(bytes: &[u8; HEADER]) -> Result<(u32, u64, u64), HeaderError> {
     let u32_at = |at: usize| bytes[at..].first_chunk().map_or(0, |chunk| u32::from_le_bytes(*chunk));
     let u64_at = |at: usize| bytes[at..].first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk));
     if bytes[..8] != MAGIC {
@@ -181,5 +188,5 @@ fn parse_header(bytes: &[u8; HEADER]) -> Result<(u64, u64), HeaderError> {
     if crc32fast::hash(&bytes[..28]) != u32_at(28) {
         return Err(HeaderError::Damaged);
     }
-    Ok((u64_at(12), u64_at(20)))
+    Ok((u32_at(8), u64_at(12), u64_at(20)))
 }

@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{Accepted, AppendError, Entry, Found, Frame, Mark, Peer, SEGMENT, Spool, frame};
+use super::{Accepted, AppendError, Entry, Form, Found, Frame, Mark, Peer, SEGMENT, Spool, frame};
 
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 fn entry(raw: &[u8], id: Option<u128>) -> Entry<'_> {
-    Entry { container: "main", accepted_at: 1, peer: Peer::default(), id: id.map(Uuid::from_u128), raw }
+    Entry { container: "main", accepted_at: 1, peer: Peer::default(), id: id.map(Uuid::from_u128), form: Form::Record, raw }
 }
 
 fn open(directory: &TempDir, mark: Option<Mark>) -> (Spool, Found) {
@@ -139,12 +139,37 @@ fn a_spool_of_a_newer_format_is_set_aside_and_kept() {
     drop(open(&directory, None));
     let path = last_segment(&directory);
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes[8] = 2;
+    bytes[8] = 3;
     std::fs::write(&path, bytes).unwrap();
     let (_, found) = open(&directory, None);
     let Found::Unusable(reason) = found else { panic!("{found:?}") };
-    assert!(reason.contains("has format version 2"), "{reason}");
+    assert!(reason.contains("has format version 3"), "{reason}");
     assert_eq!(set_aside(directory.path()), 1);
+}
+
+#[test]
+fn a_spool_of_an_older_format_is_read_and_what_comes_next_is_written_apart() {
+    for kept in [&[b"kept".as_slice()][..], &[]] {
+        let directory = TempDir::new().unwrap();
+        let (mut spool, _) = open(&directory, None);
+        for raw in kept {
+            append(&mut spool, raw, Some(1));
+        }
+        drop(spool);
+        let old = last_segment(&directory);
+        let mut bytes = std::fs::read(&old).unwrap();
+        bytes[8] = 1;
+        let checksum = crc32fast::hash(&bytes[..28]).to_le_bytes();
+        bytes[28..32].copy_from_slice(&checksum);
+        std::fs::write(&old, &bytes).unwrap();
+        let (mut spool, found) = open(&directory, None);
+        assert_eq!(found, Found::Spool);
+        append(&mut spool, b"next", None);
+        let expected: Vec<Vec<u8>> = kept.iter().copied().chain([b"next".as_slice()]).map(<[u8]>::to_vec).collect();
+        check_holds(&mut spool, 0, &expected);
+        assert_eq!(std::fs::read(last_segment(&directory)).unwrap()[8], 2);
+        assert_eq!(std::fs::read(&old).unwrap()[8], if kept.is_empty() { 2 } else { 1 });
+    }
 }
 
 fn set_aside(directory: &Path) -> usize {

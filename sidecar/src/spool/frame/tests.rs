@@ -1,11 +1,15 @@
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{Entry, Frame, Peer, decode, encode};
+use super::{Entry, Form, Frame, Peer, decode, encode};
 
 fn framed(container: &str, id: Option<u128>, raw: &[u8]) -> Vec<u8> {
+    framed_as(Form::Record, container, id, raw)
+}
+
+fn framed_as(form: Form, container: &str, id: Option<u128>, raw: &[u8]) -> Vec<u8> {
     let peer = Peer { pid: 7, uid: 1000, gid: 1001 };
-    let entry = Entry { container, accepted_at: -5, peer, id: id.map(Uuid::from_u128), raw };
+    let entry = Entry { container, accepted_at: -5, peer, id: id.map(Uuid::from_u128), form, raw };
     let mut buffer = b"before".to_vec();
     let length = encode(&entry, &mut buffer);
     let frame = buffer.split_off(b"before".len());
@@ -18,6 +22,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_again(container in "[a-z-]{0,63}", id in any::<Option<u128>>(), raw in any::<Vec<u8>>()) {
         framed(&container, id, &raw);
+        framed_as(Form::Batch, &container, id, &raw);
     }
 
     #[test]
