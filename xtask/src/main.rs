@@ -1,5 +1,6 @@
 //! `cargo xtask`: the commands people use in this repository. It must never be part of what is shipped.
 
+mod bench;
 mod cargo;
 mod demo;
 mod rules;
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures what the product costs, beside the best that can be written without it
+    Bench(bench::Arguments),
     /// Runs the whole path on this machine, with workflows that talk until Ctrl-C
     ///
     /// NATS with TLS, PostgreSQL and ingest, and two workflows as they would run in pods: a sidecar beside unmodified steps.
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     tell_fetches();
     let result = match command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
@@ -52,5 +56,6 @@ fn main() -> ExitCode {
 /// What the neighbours tell, that something is being fetched, is part of a stage's progress.
 fn tell_fetches() {
     let format = tracing_subscriber::fmt().without_time().with_target(false).with_level(false);
-    format.with_max_level(tracing::Level::INFO).with_writer(std::io::stderr).init();
+    // What the client of NATS says of each connection is nobody's progress.
+    format.with_env_filter("info,async_nats=off").with_writer(std::io::stderr).init();
 }

@@ -1,0 +1,78 @@
+//! `cargo xtask bench`: what the product costs, beside the best that can be written without it, in one and the same run.
+
+mod ground;
+mod lines;
+mod proc;
+mod report;
+mod rounds;
+mod yardstick;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+
+use crate::{cargo, stage};
+
+/// Arguments of `cargo xtask bench`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// Measures the sidecar: throughput, time of the processor, memory, latency and the time it takes to end
+    ///
+    /// Each figure stands beside that of a publisher which sends the very same messages, made beforehand, and does nothing
+    /// else: same server, same run, turn about. Medians; what decides is the ratio.
+    Sidecar(SidecarArguments),
+}
+
+/// Arguments of `cargo xtask bench sidecar`.
+#[derive(Args)]
+struct SidecarArguments {
+    /// Also writes the rows to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Rounds
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// One round of a tenth: to see that everything works
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Builds what is measured, measures it and shows the rows.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let Part::Sidecar(arguments) = &arguments.part;
+    stage::run("release build", build)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let scale = if arguments.quick { rounds::Scale::quick() } else { rounds::Scale::whole(arguments.rounds) };
+    let rows = runtime.block_on(rounds::run(scale))?;
+    report::show(&rows)?;
+    if let Some(path) = &arguments.json {
+        report::write_json(&rows, path).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn build() -> anyhow::Result<()> {
+    let arguments = ["build", "--quiet", "--release", "--package", "sidecar", "--package", "bare", "--bins"];
+    let status = cargo::command(&arguments).current_dir(repository()?).status().context("cannot run cargo")?;
+    if !status.success() {
+        bail!("`cargo {}` failed", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// A program of the release build.
+fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new("target").to_owned(), PathBuf::from);
+    Ok(repository()?.join(target).join("release").join(name))
+}
+
+fn repository() -> anyhow::Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository has no folder")
+}
