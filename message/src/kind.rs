@@ -55,6 +55,12 @@ impl Kind {
         matches!(self.as_str(), Self::SOURCE_END | Self::STEP_END | Self::GAP)
     }
 
+    /// The kind as a step may say it: a control kind becomes [`Kind::STATUS`].
+    #[must_use]
+    pub fn of_step(self) -> Self {
+        if self.is_control() { Self(Self::STATUS.to_owned()) } else { self }
+    }
+
     /// The role of a message that names none.
     #[must_use]
     pub fn default_role(&self) -> Role {

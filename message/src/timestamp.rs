@@ -24,6 +24,14 @@ impl Timestamp {
         Self(moment.checked_sub(Duration::nanoseconds(cut)).unwrap_or(moment))
     }
 
+    /// Of a moment; nothing when that is not within the years 0 to 9999 of UTC.
+    #[must_use]
+    pub fn from_moment(moment: OffsetDateTime) -> Option<Self> {
+        // An offset can push the year out of what can be written again.
+        let utc = moment.checked_to_offset(UtcOffset::UTC)?;
+        Some(Self::new(utc)).filter(|timestamp| timestamp.in_range())
+    }
+
     /// Of microseconds since 1970; nothing when that is not within the years 0 to 9999.
     #[must_use]
     pub fn from_unix_micros(micros: i64) -> Option<Self> {
@@ -34,10 +42,7 @@ impl Timestamp {
     /// Of an RFC 3339 text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let moment = OffsetDateTime::parse(text.trim(), &Rfc3339).ok()?;
-        // An offset can push the year out of what can be written again.
-        let utc = moment.checked_to_offset(UtcOffset::UTC)?;
-        Some(Self::new(utc)).filter(|timestamp| timestamp.in_range())
+        Self::from_moment(OffsetDateTime::parse(text.trim(), &Rfc3339).ok()?)
     }
 
     /// Of a number as programs write it: seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by

@@ -22,10 +22,27 @@ pub(crate) struct Draft {
     pub(crate) timestamp: Option<Timestamp>,
     /// The agent program whose event it is.
     pub(crate) program_agent: Option<&'static str>,
-    /// Whether the content is a line of a private key that began in an earlier line.
-    pub(crate) is_private_key: bool,
+    /// Lines of the content that are the inside of a private key that began before it: they are replaced already.
+    pub(crate) private_key_lines: u32,
+    /// Where it stands, where that is not the line that was read last.
+    pub(crate) span: Option<Box<Span>>,
     /// The step's own id.
     pub(crate) own_id: Option<String>,
+}
+
+/// The bytes that a draft of several lines was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Offset of the first byte.
+    pub(crate) start: u64,
+    /// Offset after the last line's end.
+    pub(crate) end: u64,
+    /// The bytes, without the last line's end.
+    pub(crate) bytes: Vec<u8>,
+    /// Container that wrote them, where the source has lines of several.
+    pub(crate) container: Option<String>,
+    /// Stream that they were written to.
+    pub(crate) stream: Option<String>,
 }
 
 impl Draft {
@@ -42,7 +59,8 @@ impl Draft {
             attrs: Map::new(),
             timestamp: None,
             program_agent: None,
-            is_private_key: false,
+            private_key_lines: 0,
+            span: None,
             own_id: None,
         }
     }

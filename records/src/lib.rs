@@ -44,9 +44,11 @@ mod draft;
 pub mod parse;
 pub mod recorder;
 pub mod redact;
+pub mod rules;
 pub mod split;
 
 pub use cut::{Cutter, Line};
 pub use parse::{Origin, ParserState};
 pub use recorder::{Counts, Recorder, RecorderState, SourceIdentity};
 pub use redact::Redactor;
+pub use rules::Rules;

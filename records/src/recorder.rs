@@ -2,10 +2,12 @@
 //! depends on a secret's bytes being there, and nothing is sent unredacted.
 //!
 //! A message made while a line is read has that line's range, also where it says what earlier lines held (joined pieces of
-//! an answer): reading again from a line's start with the state before it makes the same messages, with the same ids.
+//! an answer). Only lines of text that are one message have the range of all of them. What is held is in the state: reading
+//! again from any line's start with the state before it makes the same messages, with the same ids.
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use message::{Message, PodIdentity, Source, Timestamp, UNKNOWN, id};
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,7 @@ use uuid::Uuid;
 use crate::draft::Draft;
 use crate::parse::{self, Origin, ParserState};
 use crate::redact::{Redactions, Redactor};
+use crate::rules::Rules;
 use crate::{Line, clean, split};
 
 /// What is read.
@@ -38,7 +41,7 @@ pub struct RecorderState {
     pub seq: u64,
     /// What the parser remembers.
     #[serde(default)]
-    pub parser: ParserState,
+    parser: Arc<ParserState>,
 }
 
 /// The one version there is.
@@ -76,6 +79,7 @@ pub struct Recorder {
     pod: Arc<PodIdentity>,
     source: SourceIdentity,
     redactor: Arc<Redactor>,
+    rules: Arc<Rules>,
     state: RecorderState,
     counts: Counts,
 }
@@ -84,10 +88,16 @@ impl Recorder {
     /// A recorder that goes on from a state; a new source's is the default.
     #[must_use]
     pub fn new(pod: Arc<PodIdentity>, source: SourceIdentity, redactor: Arc<Redactor>, state: RecorderState) -> Self {
-        Self { pod, source, redactor, state, counts: Counts::default() }
+        Self { pod, source, redactor, rules: Arc::default(), state, counts: Counts::default() }
     }
 
-    /// What the checkpoint keeps, for the offset after the last recorded line.
+    /// The same recorder with rules for text.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<Rules>) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// What the checkpoint keeps, for the offset after the last recorded line. Text that is held is part of it. Cheap.
     #[must_use]
     pub fn state(&self) -> RecorderState {
         self.state.clone()
@@ -101,7 +111,7 @@ impl Recorder {
 
     /// The messages of the next line: none, one or several, numbered in order.
     pub fn record(&mut self, line: &Line<'_>, read_at: Timestamp, origin: Origin<'_>) -> Vec<Message> {
-        let (drafts, notes) = parse::parse(&mut self.state.parser, line, read_at, origin);
+        let (drafts, notes) = parse::parse(&mut self.state.parser, &self.rules, line, read_at, origin);
         self.counts.lines += 1;
         self.counts.blank += u64::from(notes.blank);
         self.counts.parse_errors += u64::from(notes.parse_error);
@@ -110,54 +120,80 @@ impl Recorder {
         self.messages(drafts, line, read_at, origin)
     }
 
-    /// What the parser still holds when nothing more will come: an answer whose pieces were being joined. The bytes do not
-    /// decide this: `position`, the offset after the last line, is to be in the checkpoint before these are sent.
+    /// Since when lines are held that may be the whole of a message: their next line came last at this time. Nothing where
+    /// none are held, and for pieces of an answer, which the program itself ends.
+    #[must_use]
+    pub fn held_since(&self) -> Option<Timestamp> {
+        self.state.parser.held_since()
+    }
+
+    /// How long lines may be held. When that has passed since [`Recorder::held_since`] (or that lies in the future, because a
+    /// clock was set back) and the source has nothing more, [`Recorder::finish`] gives them out.
+    #[must_use]
+    pub fn hold_limit(&self) -> Duration {
+        self.rules.wait()
+    }
+
+    /// What the parser still holds when nothing more will come, or nothing came for long: lines that are one message, and an
+    /// answer whose pieces were being joined. The bytes do not decide this: `position`, the offset after the last recorded
+    /// line, is to be in the checkpoint as a cut before these are sent, and reading again must call this there.
     pub fn finish(&mut self, position: u64, read_at: Timestamp) -> Vec<Message> {
-        let drafts = parse::finish(&mut self.state.parser);
+        let drafts = parse::finish(&mut self.state.parser, &self.rules);
         let line = Line { start: position, end: position, bytes: &[], cut: false, terminated: false };
         self.messages(drafts, &line, read_at, Origin::File)
     }
 
     fn messages(&mut self, drafts: Vec<Draft>, line: &Line<'_>, read_at: Timestamp, origin: Origin<'_>) -> Vec<Message> {
         let mut messages = Vec::with_capacity(drafts.len());
+        let mut parts = 0;
         for mut draft in drafts {
             clean::draft(&mut draft);
             self.redactor.draft(&mut draft, &mut self.counts.redactions);
+            let span = draft.span.take();
             let pieces = split::split(draft);
             self.counts.split += u64::from(pieces.len() > 1);
+            let mut range = match &span {
+                // Lines that are one message are a range of their own.
+                Some(span) => Range {
+                    start: span.start,
+                    end: span.end,
+                    bytes: &span.bytes,
+                    container: span.container.as_deref(),
+                    part: 0,
+                    read_at,
+                },
+                None => {
+                    let part = parts;
+                    parts += u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+                    let (start, end) = (line.start, line.end);
+                    Range { start, end, bytes: line.bytes, container: origin.container(), part, read_at }
+                }
+            };
             for (index, piece) in pieces.into_iter().enumerate() {
-                let message = self.message(piece, index, messages.len(), line, read_at, origin);
-                messages.push(message);
+                messages.push(self.message(piece, index, &range));
+                range.part += 1;
             }
         }
         messages
     }
 
-    fn message(
-        &mut self,
-        draft: Draft,
-        piece: usize,
-        part: usize,
-        line: &Line<'_>,
-        read_at: Timestamp,
-        origin: Origin<'_>,
-    ) -> Message {
+    fn message(&mut self, draft: Draft, piece: usize, range: &Range<'_>) -> Message {
         self.state.seq += 1;
         self.counts.messages += 1;
         let pod = &self.pod;
-        let container = origin.container().map(ToOwned::to_owned).or_else(|| self.source.container.clone());
+        let container = range.container.map(ToOwned::to_owned).or_else(|| self.source.container.clone());
         let source = Source {
             pod_uid: pod.pod_uid.clone(),
             label: self.source.label.clone(),
             generation: self.source.generation,
-            start: line.start,
-            end: line.end,
-            part: u32::try_from(part).unwrap_or(u32::MAX),
+            start: range.start,
+            end: range.end,
+            part: range.part,
         };
         let agent = draft.agent_id.or_else(|| named(pod.agent_id.as_deref()));
         let agent = agent.or_else(|| named(draft.program_agent)).or_else(|| named(container.as_deref()));
         Message {
-            id: id_of(&source, draft.own_id.as_deref(), piece, line),
+            id: id_of(&source, draft.own_id.as_deref(), piece, range.bytes),
             run: pod.run.clone(),
             run_id: pod.run_id.clone(),
             step_id: pod.step_id.clone(),
@@ -169,7 +205,7 @@ impl Recorder {
             role: draft.role.unwrap_or_else(|| draft.kind.default_role()),
             stage: draft.stage.or_else(|| pod.stage.clone().filter(|stage| !stage.is_empty())),
             kind: draft.kind,
-            timestamp: draft.timestamp.unwrap_or(read_at),
+            timestamp: draft.timestamp.unwrap_or(range.read_at),
             seq: Some(self.state.seq),
             channel: draft.channel.or_else(|| named(pod.channel.as_deref()).filter(|channel| channel != "run")),
             content: draft.content,
@@ -180,11 +216,22 @@ impl Recorder {
     }
 }
 
+/// The bytes that messages are made from.
+struct Range<'a> {
+    start: u64,
+    end: u64,
+    bytes: &'a [u8],
+    container: Option<&'a str>,
+    /// Of the next message.
+    part: u32,
+    read_at: Timestamp,
+}
+
 /// A step's own id makes the id, so that a record sent twice is one; the pieces after the first have a number as well,
 /// behind a byte that no text of a message can hold.
-fn id_of(source: &Source, own_id: Option<&str>, piece: usize, line: &Line<'_>) -> Uuid {
+fn id_of(source: &Source, own_id: Option<&str>, piece: usize, bytes: &[u8]) -> Uuid {
     let Some(own_id) = own_id else {
-        return id::of_bytes(source, line.bytes);
+        return id::of_bytes(source, bytes);
     };
     let own_id = if piece == 0 { Cow::Borrowed(own_id) } else { Cow::Owned(format!("{own_id}\0{piece}")) };
     id::of_step(&source.pod_uid, &own_id)

@@ -15,6 +15,9 @@ use serde_json::{Map, Value};
 use crate::draft::Draft;
 use patterns::{DEFAULTS, SECRET_KEYS};
 
+/// Name of the pattern of private keys, which are also known line by line.
+pub(crate) const PRIVATE_KEY: &str = "private-key";
+
 /// How many replacements were made, by pattern name.
 pub type Redactions = BTreeMap<String, u64>;
 
@@ -83,6 +86,11 @@ impl Redactor {
         })
     }
 
+    /// Checks a user's pattern.
+    pub(crate) fn check((name, regex): &(String, String)) -> Result<(), PatternError> {
+        PatternSet::new(&[(name, regex, ALWAYS)]).map(drop)
+    }
+
     /// The text without its secrets; nothing where it has none.
     #[must_use]
     pub fn text(&self, text: &str, redactions: &mut Redactions) -> Option<String> {
@@ -96,10 +104,10 @@ impl Redactor {
 
     /// Every text of a draft.
     pub(crate) fn draft(&self, draft: &mut Draft, redactions: &mut Redactions) {
-        if draft.is_private_key {
-            draft.content = Some(mark("private-key"));
-            count("private-key", redactions);
-        } else if let Some(content) = &mut draft.content {
+        if draft.private_key_lines > 0 {
+            *redactions.entry(PRIVATE_KEY.to_owned()).or_default() += u64::from(draft.private_key_lines);
+        }
+        if let Some(content) = &mut draft.content {
             self.string(content, redactions);
         }
         if let Some(tool) = &mut draft.tool {
@@ -200,7 +208,8 @@ impl Pattern {
     }
 }
 
-fn mark(name: &str) -> String {
+/// What stands in the place of a secret.
+pub(crate) fn mark(name: &str) -> String {
     format!("[redacted:{name}]")
 }
 

@@ -2,12 +2,15 @@
 //!
 //! An event that its program is known for becomes messages; one of an unknown type is kept whole in `attrs.event`.
 
+use std::sync::Arc;
+
 use message::{Kind, Timestamp, Tool};
 use serde_json::{Map, Value, json};
 
 use super::state::{ParserState, Program};
 use super::{claude, codex, gemini, runner, text};
 use crate::draft::Draft;
+use crate::rules::Format;
 
 /// Where and when an event was read.
 #[derive(Debug, Clone, Copy)]
@@ -17,22 +20,47 @@ pub(super) struct Place {
     pub(super) read_at: Timestamp,
 }
 
-/// The messages of an event; nothing when the object is no event of a known program.
-pub(super) fn read(state: &mut ParserState, object: &Map<String, Value>, place: Place) -> Option<Vec<Draft>> {
-    let program = program_of(state.program, object)?;
+/// The messages of an event; the object itself when it is no event of a known program.
+pub(super) fn read(
+    state: &mut Arc<ParserState>,
+    object: Map<String, Value>,
+    place: Place,
+    format: Format,
+) -> Result<Vec<Draft>, Map<String, Value>> {
+    let program = match named(format) {
+        Some(Program::Runner) => Some(Program::Runner).filter(|_| object.get("event").is_some_and(Value::is_object)),
+        Some(program) => Some(program).filter(|_| object.get("type").is_some_and(Value::is_string)),
+        None => program_of(state.program, &object),
+    };
+    let Some(program) = program else { return Err(object) };
+    let state = Arc::make_mut(state);
+    let mut before = None;
     if state.program != Some(program) {
+        before = state.flush();
         state.start(program);
     }
     let mut drafts = match program {
-        Program::Codex => codex::read(state, object.clone(), place),
-        Program::Claude => claude::read(state, object.clone(), place),
-        Program::Gemini => gemini::read(state, object.clone(), place),
-        Program::Runner => runner::read(state, object.clone(), place),
+        Program::Codex => codex::read(state, object, place),
+        Program::Claude => claude::read(state, object, place),
+        Program::Gemini => gemini::read(state, object, place),
+        Program::Runner => runner::read(state, object, place),
     };
     for draft in &mut drafts {
         draft.program_agent = program.agent();
     }
-    Some(drafts)
+    drafts.splice(0..0, before);
+    Ok(drafts)
+}
+
+/// The program whose events the lines of a source are said to be.
+fn named(format: Format) -> Option<Program> {
+    match format {
+        Format::Auto | Format::Text => None,
+        Format::Codex => Some(Program::Codex),
+        Format::Claude => Some(Program::Claude),
+        Format::Gemini => Some(Program::Gemini),
+        Format::Runner => Some(Program::Runner),
+    }
 }
 
 fn program_of(last: Option<Program>, object: &Map<String, Value>) -> Option<Program> {

@@ -16,7 +16,7 @@ pub(super) fn read(object: Map<String, Value>, line: &str, origin: Origin<'_>) -
     let speaks = speaks(&object) || !matches!(origin, Origin::File | Origin::Output { .. });
     let mut body = Body::read(object);
     let tool = body.tool.take().or_else(|| clean::tool_in(&mut body.attrs));
-    let kind = body.kind.map(|kind| if kind.is_control() { known(Kind::STATUS) } else { kind });
+    let kind = body.kind.map(Kind::of_step);
     let says_nothing = body.content.is_none() && tool.is_none();
     let kind = kind.unwrap_or_else(|| match &tool {
         Some(tool) if tool.output().is_some() => known(Kind::TOOL_RESULT),

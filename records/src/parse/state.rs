@@ -1,8 +1,11 @@
 //! What a parser must remember between two lines, bounded, and written to the checkpoint with the offset it belongs to.
 
+use std::sync::Arc;
+
 use message::{Kind, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::group::Groups;
 use crate::draft::Draft;
 
 /// Most calls that wait for their result; beyond it the oldest is forgotten, and its result stands alone.
@@ -33,6 +36,9 @@ pub struct ParserState {
     /// How many more lines a private key that began in a line of text may have; 0 outside one.
     #[serde(skip_serializing_if = "is_zero")]
     private_key_lines: u16,
+    /// Lines of text that are one message, while more of them may come.
+    #[serde(skip_serializing_if = "Groups::is_empty")]
+    pub(super) groups: Groups,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -139,15 +145,25 @@ impl ParserState {
 
     /// Whether this line of text is the inside of a private key. Other lines may stand between a key's, where writers share
     /// a source.
-    pub(super) fn is_private_key(&mut self, line: &str) -> bool {
-        let is_inside = self.private_key_lines > 0 && is_key_material(line);
+    pub(super) fn is_private_key(state: &mut Arc<Self>, line: &str) -> bool {
+        let begins = line.contains("-----BEGIN") && line.contains("PRIVATE KEY");
+        if state.private_key_lines == 0 && !begins {
+            return false;
+        }
+        let state = Arc::make_mut(state);
+        let is_inside = state.private_key_lines > 0 && is_key_material(line);
         let is_end = line.contains("-----END");
-        self.private_key_lines = match line.contains("PRIVATE KEY") && line.contains("-----BEGIN") {
+        state.private_key_lines = match begins {
             true if !is_end => PRIVATE_KEY_LINES,
-            false if !is_end => self.private_key_lines.saturating_sub(1),
+            false if !is_end => state.private_key_lines.saturating_sub(1),
             _ => 0,
         };
         is_inside
+    }
+
+    /// Since when text is held that may be the whole of a message.
+    pub(crate) fn held_since(&self) -> Option<Timestamp> {
+        self.groups.held_since()
     }
 
     /// Adds a piece of an answer. Gives the answer before it, where this piece belongs to another or there is no room.

@@ -4,23 +4,23 @@ use super::*;
 fn one(bytes: &[u8], origin: Origin<'_>) -> Draft {
     let line = Line { start: 0, end: bytes.len() as u64, bytes, cut: false, terminated: true };
     let read_at = Timestamp::from_unix_micros(0).unwrap();
-    let (mut drafts, _) = parse(&mut ParserState::default(), &line, read_at, origin);
+    let (mut drafts, _) = parse(&mut Arc::default(), &Rules::default(), &line, read_at, origin);
     assert_eq!(drafts.len(), 1);
     drafts.remove(0)
 }
 
 /// What lines become that are read a second apart, shown as kind, role and texts.
 pub(super) fn drafts(lines: &[&str]) -> Vec<Draft> {
-    let mut state = ParserState::default();
+    let (mut state, rules) = (Arc::default(), Rules::default());
     let mut start = 0;
     let mut all = Vec::new();
     for (line, second) in lines.iter().zip(0..) {
         let end = start + line.len() as u64 + 1;
         let line = Line { start, end, bytes: line.as_bytes(), cut: false, terminated: true };
-        all.extend(parse(&mut state, &line, Timestamp::from_unix_micros(second * 1_000_000).unwrap(), Origin::File).0);
+        all.extend(parse(&mut state, &rules, &line, Timestamp::from_unix_micros(second * 1_000_000).unwrap(), Origin::File).0);
         start = end;
     }
-    all.extend(finish(&mut state));
+    all.extend(finish(&mut state, &rules));
     all
 }
 
@@ -111,8 +111,8 @@ fn a_private_key_over_several_lines_is_known_as_one() {
         "-----END RSA PRIVATE KEY-----",
         "MIIEowIBAAKCAQEA0Z3VS5JJcds3",
     ]);
-    let inside: Vec<bool> = made.iter().map(|draft| draft.is_private_key).collect();
-    assert_eq!(inside, [false, true, false, true, false, false]);
+    let inside: Vec<u32> = made.iter().map(|draft| draft.private_key_lines).collect();
+    assert_eq!(inside, [0, 1, 0, 1, 0, 0]);
 }
 
 #[test]

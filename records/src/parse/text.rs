@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use message::Kind;
 
 use super::Origin;
+use super::group::Group;
 use crate::draft::Draft;
+use crate::redact;
+use crate::rules::Rules;
 
 /// Reads a line of text; nothing when no text is left of it.
 pub(super) fn read(line: &str, origin: Origin<'_>) -> Option<Draft> {
@@ -15,6 +18,36 @@ pub(super) fn read(line: &str, origin: Origin<'_>) -> Option<Draft> {
     };
     let text = clean_line(line);
     (!text.trim().is_empty()).then(|| Draft::new(kind, text.trim_end()))
+}
+
+/// Reads lines that are one message.
+pub(super) fn of_group(group: Group, rules: &Rules) -> Draft {
+    let (read_at, private_key) = (group.first_read(), group.private_key().to_vec());
+    let span = group.into_span();
+    let decoded = String::from_utf8_lossy(&span.bytes);
+    let mut content = String::with_capacity(decoded.len());
+    for (line, number) in decoded.split('\n').zip(0..) {
+        if number > 0 {
+            content.push('\n');
+        }
+        if private_key.binary_search(&number).is_ok() {
+            content.push_str(&redact::mark(redact::PRIVATE_KEY));
+        } else {
+            content.push_str(clean_line(line.strip_suffix('\r').unwrap_or(line)).trim_end());
+        }
+    }
+    content.truncate(content.trim_end().len());
+    let mut draft = Draft::new(Kind::LOG, content).at(read_at);
+    rules.read(&mut draft);
+    draft.private_key_lines = u32::try_from(private_key.len()).unwrap_or(u32::MAX);
+    if matches!(decoded, Cow::Owned(_)) {
+        draft.attrs.insert("invalid_utf8".to_owned(), true.into());
+    }
+    if let Some(stream) = &span.stream {
+        draft.attrs.insert("stream".to_owned(), stream.as_str().into());
+    }
+    draft.span = Some(Box::new(span));
+    draft
 }
 
 /// A text of several lines, each cleaned.
@@ -27,7 +60,7 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
 }
 
 /// One line, cleaned.
-fn clean_line(line: &str) -> Cow<'_, str> {
+pub(super) fn clean_line(line: &str) -> Cow<'_, str> {
     if is_clean(line) {
         return Cow::Borrowed(line);
     }

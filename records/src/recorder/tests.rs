@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::Cutter;
 
+mod groups;
+
 fn pod() -> Arc<PodIdentity> {
     Arc::new(PodIdentity {
         run: RunIdentity { namespace: "ns".into(), name: "run".into(), uid: "u-1".into() },
