@@ -13,7 +13,7 @@ use message::{Message, PodIdentity, Source, Timestamp, UNKNOWN, id};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::draft::Draft;
+use crate::draft::{Draft, Span};
 use crate::parse::{self, Origin, ParserState};
 use crate::redact::{Redactions, Redactor};
 use crate::rules::Rules;
@@ -152,23 +152,21 @@ impl Recorder {
             let span = draft.span.take();
             let pieces = split::split(draft);
             self.counts.split += u64::from(pieces.len() > 1);
-            let mut range = match &span {
-                // Lines that are one message are a range of their own.
-                Some(span) => Range {
-                    start: span.start,
-                    end: span.end,
-                    bytes: &span.bytes,
-                    container: span.container.as_deref(),
-                    part: 0,
+            // Lines that are one message are a range of their own.
+            let mut range = span.as_deref().map_or_else(
+                || Range {
+                    bytes: line.bytes,
+                    start: line.start,
+                    end: line.end,
+                    container: origin.container(),
+                    part: parts,
                     read_at,
                 },
-                None => {
-                    let part = parts;
-                    parts += u32::try_from(pieces.len()).unwrap_or(u32::MAX);
-                    let (start, end) = (line.start, line.end);
-                    Range { start, end, bytes: line.bytes, container: origin.container(), part, read_at }
-                }
-            };
+                |span| Range::of_span(span, read_at),
+            );
+            if span.is_none() {
+                parts += u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+            }
             for (index, piece) in pieces.into_iter().enumerate() {
                 messages.push(self.message(piece, index, &range));
                 range.part += 1;
@@ -225,6 +223,13 @@ struct Range<'a> {
     /// Of the next message.
     part: u32,
     read_at: Timestamp,
+}
+
+impl<'a> Range<'a> {
+    fn of_span(span: &'a Span, read_at: Timestamp) -> Self {
+        let Span { start, end, bytes, container, .. } = span;
+        Self { start: *start, end: *end, bytes, container: container.as_deref(), part: 0, read_at }
+    }
 }
 
 /// A step's own id makes the id, so that a record sent twice is one; the pieces after the first have a number as well,

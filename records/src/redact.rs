@@ -86,8 +86,8 @@ impl Redactor {
         })
     }
 
-    /// Checks a user's pattern.
-    pub(crate) fn check((name, regex): &(String, String)) -> Result<(), PatternError> {
+    /// Checks a user's pattern: name and regular expression.
+    pub fn check((name, regex): &(String, String)) -> Result<(), PatternError> {
         PatternSet::new(&[(name, regex, ALWAYS)]).map(drop)
     }
 

@@ -42,7 +42,7 @@ const WAIT: Duration = Duration::from_secs(1);
 pub struct Rules {
     pub(crate) format: Format,
     pub(crate) grouping: Option<Grouping>,
-    rules: Vec<Rule>,
+    readers: Vec<Rule>,
     redact: Vec<(String, String)>,
 }
 
@@ -94,7 +94,7 @@ impl Rules {
 
     /// Reads a draft of text by the first rule that matches.
     pub(crate) fn read(&self, draft: &mut Draft) {
-        self.rules.iter().any(|rule| rule.read(draft));
+        self.readers.iter().any(|rule| rule.read(draft));
     }
 
     /// How long the next line of a message is waited for, once nothing more comes.

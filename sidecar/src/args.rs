@@ -4,12 +4,14 @@
 //! default and a [`Problem`], which is logged and told as a `gap` record. Elsewhere clap ends the process with the reason.
 
 mod lenient;
+mod parsing;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use message::{PodIdentity, RunIdentity, UNKNOWN};
+use records::rules::Format;
 use service::logs::LogArgs;
 use service::nats::NatsArgs;
 
@@ -17,6 +19,7 @@ use crate::files::pattern::Pattern;
 use crate::publish::bucket::Rate;
 
 pub use lenient::{Problem, parse};
+pub use parsing::ParsingArgs;
 
 /// Carries what a workflow step says to the stream, and to the people who watch
 #[derive(Debug, Parser)]
@@ -73,6 +76,12 @@ pub struct RunArgs {
     /// Bytes a second that may be sent, 0 for any number
     #[arg(long, env = "AGENT_COMMS_RATE_BYTES", default_value_t = 4 * 1024 * 1024, value_name = "N")]
     pub rate_bytes: u32,
+    /// What the lines are: auto, text, codex, claude, gemini or runner; goes before what the rules say
+    #[arg(long, env = "AGENT_COMMS_FORMAT", value_name = "FORMAT")]
+    pub format: Option<Format>,
+    #[command(flatten)]
+    /// How lines become messages.
+    pub parsing: ParsingArgs,
     #[command(flatten)]
     /// Where the sockets are.
     pub place: PlaceArgs,

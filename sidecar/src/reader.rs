@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use message::{Message, PodIdentity, Timestamp, wire};
-use records::{Counts, Redactor, SourceIdentity};
+use records::{Counts, Recorder, RecorderState, Redactor, Rules, SourceIdentity};
 use uuid::Uuid;
 
 use crate::checkpoint::{FileIdentity, Place, SourceRecord};
@@ -92,8 +92,18 @@ pub struct Context {
     pub pod: Arc<PodIdentity>,
     /// What is replaced.
     pub redactor: Arc<Redactor>,
+    /// How text is read.
+    pub rules: Arc<Rules>,
     /// Whether an earlier process may have sent what is below each source's size now.
     pub resumed: bool,
+}
+
+impl Context {
+    /// A recorder of a source that goes on from a state.
+    fn recorder(&self, source: SourceIdentity, state: RecorderState) -> Recorder {
+        let (pod, redactor) = (Arc::clone(&self.pod), Arc::clone(&self.redactor));
+        Recorder::new(pod, source, redactor, state).with_rules(Arc::clone(&self.rules))
+    }
 }
 
 /// Where a source stands at its end.
@@ -240,11 +250,13 @@ impl Reader {
     }
 }
 
-/// The messages of one line, as they are published.
-fn publish_line(key: SourceKey, messages: Vec<Message>, place: &Place, resend: bool, made: &mut VecDeque<Next>) {
+/// The messages of one line, as they are published. One that an earlier line began may have been sent before although the
+/// line was not.
+fn publish_line(key: SourceKey, messages: Vec<Message>, place: &Place, resend_below: u64, made: &mut VecDeque<Next>) {
     let last = messages.len().saturating_sub(1);
     for (index, message) in messages.into_iter().enumerate() {
         let then = (index == last).then(|| place.clone());
+        let resend = message.source.as_ref().is_some_and(|source| source.start < resend_below || source.end <= resend_below);
         made.extend(outgoing(Some(key), message, resend, then).map(Next::Message));
     }
 }

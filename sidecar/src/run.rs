@@ -75,7 +75,12 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, stop: CancellationToken)
     let files = Files::new(patterns(&args, &places, &mut gaps), Arc::clone(&readable));
     metrics.watching.set(i64::from(files.is_watching()));
     let mut ledger = Ledger::new(state.checkpoint);
-    let context = Context { pod: Arc::clone(&pod), redactor: Arc::new(Redactor::default()), resumed: state.resumed };
+    let context = Context {
+        pod: Arc::clone(&pod),
+        redactor: Arc::new(redactor(&args, &mut gaps)?),
+        rules: Arc::new(args.parsing.rules(args.format)),
+        resumed: state.resumed,
+    };
     let containers = places.iter().map(|place| place.container().to_owned()).collect();
     let mut reader = Reader::new(context, intake.clone(), files, containers, &mut ledger);
     for (reason, content) in gaps {
@@ -95,6 +100,19 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, stop: CancellationToken)
         drop(std::fs::remove_file(place.socket()));
     }
     Ok(())
+}
+
+/// What replaces secrets. In a pod the default patterns stand for patterns that cannot be used together.
+fn redactor(args: &RunArgs, gaps: &mut Vec<Gap>) -> anyhow::Result<Redactor> {
+    match args.parsing.redactor() {
+        Ok(redactor) => Ok(redactor),
+        Err(error) if args.in_pod => {
+            tracing::error!(error = %error, "a pattern cannot be used, the default patterns are");
+            gaps.push(("bad_setting", error.to_string()));
+            Ok(Redactor::default())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes one socket and serves it. In a pod one that cannot be made now is tried again.

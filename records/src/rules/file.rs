@@ -81,7 +81,7 @@ pub(super) fn read(text: &str) -> Result<Rules, RulesError> {
     Ok(Rules {
         format,
         grouping: file.lines.as_ref().map(|lines| reader.grouping(lines)).transpose()?,
-        rules: file.rule.iter().map(|rule| reader.rule(rule)).collect::<Result<_, _>>()?,
+        readers: file.rule.iter().map(|rule| reader.rule(rule)).collect::<Result<_, _>>()?,
         redact: file.redact.iter().map(|redact| reader.redact(redact)).collect::<Result<_, _>>()?,
     })
 }

@@ -97,13 +97,8 @@ fn times_are_read_as_programs_write_them() {
 #[test]
 fn the_example_of_this_page_is_one_that_works() {
     let page = include_str!("../rules.rs");
-    let example: String = page
-        .lines()
-        .skip_while(|line| *line != "//! ```toml")
-        .skip(1)
-        .take_while(|line| *line != "//! ```")
-        .map(|line| format!("{}\n", line.trim_start_matches("//!").trim_start()))
-        .collect();
+    let lines = page.lines().skip_while(|line| *line != "//! ```toml").skip(1).take_while(|line| *line != "//! ```");
+    let example = lines.map(|line| line.trim_start_matches("//!").trim_start()).collect::<Vec<_>>().join("\n");
     let rules = Rules::parse(&example).unwrap();
     assert_eq!((rules.wait(), rules.redactions().len()), (Duration::from_secs(1), 1));
     assert!(rules.grouping.unwrap().continues("  at a"));

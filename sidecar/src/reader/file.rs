@@ -1,7 +1,6 @@
 //! A file as a source.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use records::{Cutter, Line, Origin, Recorder, RecorderState, SourceIdentity};
@@ -70,8 +69,7 @@ impl FileSource {
     }
 
     fn new(key: SourceKey, context: Context, identity: SourceIdentity, tail: Tail, state: RecorderState) -> Self {
-        let (pod, redactor) = (Arc::clone(&context.pod), Arc::clone(&context.redactor));
-        let recorder = Recorder::new(pod, identity.clone(), redactor, state);
+        let recorder = context.recorder(identity.clone(), state);
         let offset = tail.offset();
         Self {
             key,
@@ -136,11 +134,11 @@ impl FileSource {
             let messages = self.recorder.record(&line, read_at, Origin::File);
             self.before.push(line.bytes);
             self.before.push(line_end(&line));
-            let (start, end) = (line.start, line.end);
+            let end = line.end;
             if !messages.is_empty() {
                 let place = self.place();
                 self.told = end;
-                super::publish_line(self.key, messages, &place, start < self.resend_below, made);
+                super::publish_line(self.key, messages, &place, self.resend_below, made);
             }
             return Progress::Made;
         }
@@ -193,10 +191,8 @@ impl FileSource {
     fn flush(&mut self, made: &mut VecDeque<Next>) {
         self.flushed = true;
         let mut messages = Vec::new();
-        let mut start = self.position();
         let read_at = now();
         while let Some(line) = self.cutter.finish() {
-            start = start.min(line.start);
             messages.extend(self.recorder.record(&line, read_at, Origin::File));
             self.before.push(line.bytes);
         }
@@ -206,7 +202,7 @@ impl FileSource {
         if messages.is_empty() {
             made.push_back(Next::Moved(self.key, place));
         } else {
-            super::publish_line(self.key, messages, &place, start < self.resend_below, made);
+            super::publish_line(self.key, messages, &place, self.resend_below, made);
         }
     }
 
@@ -230,8 +226,7 @@ impl FileSource {
         let record =
             new_record(&self.identity.label, self.identity.container.clone(), self.identity.generation, Some(self.identity()));
         self.key = ledger.open(record);
-        let (pod, redactor) = (Arc::clone(&self.context.pod), Arc::clone(&self.context.redactor));
-        self.recorder = Recorder::new(pod, self.identity.clone(), redactor, RecorderState::default());
+        self.recorder = self.context.recorder(self.identity.clone(), RecorderState::default());
         self.cutter = Cutter::new(0);
         self.before = Before::default();
         self.resend_below = 0;

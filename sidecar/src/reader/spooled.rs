@@ -1,7 +1,6 @@
 //! The spool as a source: each record is one line, with the container and the time it came with.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use message::Timestamp;
 use records::{Line, Origin, Recorder, SourceIdentity};
@@ -43,8 +42,7 @@ impl SpoolSource {
         let record =
             ledger.take_label(SPOOL_LABEL, generation).unwrap_or_else(|| new_record(SPOOL_LABEL, None, generation, None));
         let identity = SourceIdentity { label: SPOOL_LABEL.to_owned(), generation, container: None };
-        let (pod, redactor) = (Arc::clone(&context.pod), Arc::clone(&context.redactor));
-        let recorder = Recorder::new(pod, identity.clone(), redactor, record.place.state.clone());
+        let recorder = context.recorder(identity.clone(), record.place.state.clone());
         let position = record.place.offset;
         let resend_below = if context.resumed { end } else { 0 };
         let key = ledger.open(record);
@@ -82,13 +80,12 @@ impl SpoolSource {
             let container = Some(entry.container).filter(|name| !name.is_empty());
             let read_at = Timestamp::from_unix_micros(entry.accepted_at).unwrap_or_else(now);
             let messages = self.recorder.record(&line, read_at, Origin::Socket { container });
-            let resend = self.position < self.resend_below;
             self.position = end;
             self.used += length;
             if !messages.is_empty() {
                 let place = self.place();
                 self.told = end;
-                super::publish_line(self.key, messages, &place, resend, made);
+                super::publish_line(self.key, messages, &place, self.resend_below, made);
             }
             return Progress::Made;
         }
