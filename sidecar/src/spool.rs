@@ -8,6 +8,7 @@
 //! Invariants:
 //! - a record is accepted whole or not at all, and never moves;
 //! - an id that a step gave is accepted once, also across restarts, as long as [`ids`] knows it;
+//! - damage costs the records that it hit and no other: what is whole behind it is found again, and what was hit is told;
 //! - a full spool refuses, so that writers wait; nothing is dropped.
 
 pub mod frame;
@@ -22,7 +23,7 @@ use anyhow::Context as _;
 
 pub use frame::{Entry, Form, Frame, Peer};
 use ids::KnownIds;
-use segment::{HeaderError, Segment};
+use segment::{HeaderError, Segment, Tail};
 
 /// Bytes of one segment: small beside the bound, so that space comes back soon, large beside the longest record.
 const SEGMENT: u64 = 4 * 1024 * 1024;
@@ -85,13 +86,14 @@ pub struct Spool {
     segments: VecDeque<Segment>,
     ids: KnownIds,
     frames: Vec<u8>,
-    /// Bytes of damaged records that were passed over.
-    damaged: u64,
 }
 
 impl Spool {
-    /// Opens the spool in `directory` or makes one. A spool that cannot be read, or that ends below the acknowledged
+    /// Opens the spool in `directory` or makes one. A spool that makes no sense, or that ends below the acknowledged
     /// position of its generation, is moved aside and a new generation starts, younger than any before.
+    ///
+    /// # Errors
+    /// When the system refuses something: nothing is moved aside for that, it may pass.
     pub fn open(directory: &Path, limit: u64, now_millis: u64, acknowledged: Option<Mark>) -> anyhow::Result<(Self, Found)> {
         let in_directory = || format!("cannot use the spool directory `{}`", directory.display());
         std::fs::create_dir_all(directory).with_context(in_directory)?;
@@ -103,13 +105,18 @@ impl Spool {
             return Ok((spool, Found::Nothing));
         }
         let problem = match Self::load(directory, limit, &paths) {
-            Ok(spool) => match acknowledged {
+            Ok(Some(spool)) => match acknowledged {
                 Some(mark) if mark.generation == spool.generation && spool.end() < mark.position => {
                     format!("it ends at {}, below the acknowledged position {}", spool.end(), mark.position)
                 }
                 _ => return Ok((spool, Found::Spool)),
             },
-            Err(error) => format!("{error:#}"),
+            Ok(None) => {
+                let spool = Self::create(directory, limit, now_millis.max(youngest + 1)).with_context(in_directory)?;
+                return Ok((spool, Found::Nothing));
+            }
+            Err(LoadError::Io(error)) => return Err(error).with_context(in_directory),
+            Err(LoadError::Senseless(problem)) => problem,
         };
         let aside = directory.with_extension(format!("set-aside-{now_millis}"));
         std::fs::rename(directory, &aside)
@@ -147,12 +154,6 @@ impl Spool {
         self.limit
     }
 
-    /// Bytes of damaged records that were passed over since it was opened.
-    #[must_use]
-    pub fn damaged(&self) -> u64 {
-        self.damaged
-    }
-
     /// Appends records, all of them or none. An empty spool takes any batch, or a large one would wait for ever.
     pub fn append<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) -> Result<Vec<Accepted>, AppendError> {
         let base = self.end();
@@ -183,86 +184,73 @@ impl Spool {
     }
 
     /// Fills `buffer` with whole frames from `position` on, about `limit` bytes of them, and gives the position of the
-    /// first one: damaged bytes in between are passed over, to the next segment. Nothing when there is no more.
-    pub fn read(&mut self, mut position: u64, limit: usize, buffer: &mut Vec<u8>) -> io::Result<Option<u64>> {
-        position = position.max(self.start());
-        while position < self.end() {
-            let Some(segment) = self.segments.iter().find(|segment| segment.end() > position) else {
-                return Ok(None);
-            };
-            if segment.read(position, limit, buffer)? {
-                return Ok(Some(position));
-            }
-            self.damaged += segment.end() - position;
-            position = segment.end();
+    /// first one. When that lies behind the position asked for, what is between is damaged or gone. An empty buffer means
+    /// that nothing whole is behind the damage; nothing at all, that there is no more.
+    pub fn read(&self, position: u64, limit: usize, buffer: &mut Vec<u8>) -> io::Result<Option<u64>> {
+        buffer.clear();
+        if position >= self.end() {
+            return Ok(None);
         }
-        Ok(None)
+        let mut at = position;
+        for segment in self.segments.iter().filter(|segment| segment.end() > position) {
+            at = at.max(segment.start());
+            while at < segment.end() {
+                if segment.read(at, limit, buffer)? {
+                    return Ok(Some(at));
+                }
+                at = segment.find_behind(at)?.unwrap_or(segment.end());
+            }
+        }
+        buffer.clear();
+        Ok(Some(at))
     }
 
     /// Frees the segments that lie below an acknowledged position.
     pub fn free(&mut self, position: u64) -> io::Result<()> {
-        if position >= self.end() && self.segments.back().is_some_and(|segment| segment.length() >= SEGMENT / 4) {
-            self.roll()?;
-        }
+        let is_used_up = self.segments.back().is_some_and(|segment| segment.length() >= SEGMENT / 4);
+        let rolled = if position >= self.end() && is_used_up { self.roll() } else { Ok(()) };
         while self.segments.len() > 1
             && let Some(oldest) = self.segments.front()
             && oldest.end() <= position
         {
-            std::fs::remove_file(oldest.path())?;
-            self.ids.free(&self.directory, oldest.start())?;
+            match std::fs::remove_file(oldest.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                // Somebody was faster.
+                _ => {}
+            }
+            let start = oldest.start();
             self.segments.pop_front();
+            self.ids.free(&self.directory, start);
         }
-        Ok(())
+        rolled
     }
 
     fn create(directory: &Path, limit: u64, generation: u64) -> io::Result<Self> {
         let ids = KnownIds::load(directory)?;
         let segments = VecDeque::from([Segment::create(directory, generation, 0)?]);
-        Ok(Self { directory: directory.to_owned(), generation, limit, segments, ids, frames: Vec::new(), damaged: 0 })
+        Ok(Self { directory: directory.to_owned(), generation, limit, segments, ids, frames: Vec::new() })
     }
 
-    fn load(directory: &Path, limit: u64, paths: &[PathBuf]) -> anyhow::Result<Self> {
+    /// Nothing where no segment was ever written to.
+    fn load(directory: &Path, limit: u64, paths: &[PathBuf]) -> Result<Option<Self>, LoadError> {
+        let mut segments = open_segments(paths)?;
+        let Some(generation) = segments.front().map(Segment::generation) else { return Ok(None) };
         let mut ids = KnownIds::load(directory)?;
-        let mut segments: VecDeque<Segment> = VecDeque::with_capacity(paths.len());
-        for (index, path) in paths.iter().enumerate() {
-            let is_last = index + 1 == paths.len();
-            let segment = match Segment::open(path) {
-                Ok(segment) => segment,
-                // The process died between making the file and writing its header: nothing was accepted into it.
-                Err(HeaderError::Damaged) if is_last && index > 0 && std::fs::metadata(path)?.len() <= 32 => {
-                    std::fs::remove_file(path)?;
-                    break;
-                }
-                Err(error) => return Err(error).with_context(|| format!("`{}`", path.display())),
-            };
-            if let Some(before) = segments.back() {
-                anyhow::ensure!(
-                    before.generation() == segment.generation() && before.end() == segment.start(),
-                    "`{}` does not follow `{}`",
-                    path.display(),
-                    before.path().display()
-                );
-            }
-            segments.push_back(segment);
-        }
-        let last = segments.len().saturating_sub(1);
+        let last = segments.len() - 1;
         for (index, segment) in segments.iter_mut().enumerate() {
             if index < last && ids.hold(segment.start()) {
                 continue;
             }
-            let whole = segment.scan(|_, entry| entry.id.into_iter().for_each(|id| ids.insert(id)))?;
+            let tail = segment.scan(|_, entry| entry.id.into_iter().for_each(|id| ids.insert(id)))?;
             if index < last {
-                ids.close(directory, segment.start())?;
-                ids.hold(segment.start());
-            } else {
-                segment.cut(whole)?;
+                ids.close(directory, segment.start());
+            } else if let Tail::Torn(position) = tail {
+                segment.cut(position)?;
             }
         }
-        let generation = segments.front().map_or(0, Segment::generation);
-        let mut spool =
-            Self { directory: directory.to_owned(), generation, limit, segments, ids, frames: Vec::new(), damaged: 0 };
+        let mut spool = Self { directory: directory.to_owned(), generation, limit, segments, ids, frames: Vec::new() };
         spool.leave_older_format()?;
-        Ok(spool)
+        Ok(Some(spool))
     }
 
     /// What an older program wrote is read, and never appended to.
@@ -300,12 +288,58 @@ impl Spool {
         let next = Segment::create(&self.directory, self.generation, self.end())?;
         let closed = self.segments.back().map_or(0, Segment::start);
         self.segments.push_back(next);
-        if let Err(error) = self.ids.close(&self.directory, closed) {
-            // The segment itself still says its ids, until it is freed.
-            tracing::warn!(error = %error, "cannot write the ids of a spool segment");
-        }
+        self.ids.close(&self.directory, closed);
         Ok(())
     }
+}
+
+/// Why a spool cannot be gone on with.
+#[derive(Debug)]
+enum LoadError {
+    /// The system refused something, which may pass.
+    Io(io::Error),
+    /// It makes no sense, in words.
+    Senseless(String),
+}
+
+impl From<io::Error> for LoadError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Opens every segment that anything was written to. One with a damaged header belongs to the generation of the others.
+fn open_segments(paths: &[PathBuf]) -> Result<VecDeque<Segment>, LoadError> {
+    let senseless = |path: &Path, why: &str| LoadError::Senseless(format!("`{}` {why}", path.display()));
+    let mut segments: VecDeque<Segment> = VecDeque::with_capacity(paths.len());
+    let mut headless = Vec::new();
+    for path in paths {
+        match Segment::open(path) {
+            Ok(segment) => segments.push_back(segment),
+            Err(HeaderError::Empty) => std::fs::remove_file(path)?,
+            Err(HeaderError::Damaged) => headless.push(path),
+            Err(HeaderError::Io(error)) => return Err(error.into()),
+            Err(error @ HeaderError::Newer(_)) => return Err(senseless(path, &error.to_string())),
+        }
+    }
+    for path in headless {
+        let Some(generation) = segments.front().map(Segment::generation) else {
+            return Err(senseless(path, &HeaderError::Damaged.to_string()));
+        };
+        match Segment::open_headless(path, generation) {
+            Ok(segment) => segments.push_back(segment),
+            Err(HeaderError::Io(error)) => return Err(error.into()),
+            Err(error) => return Err(senseless(path, &error.to_string())),
+        }
+    }
+    segments.make_contiguous().sort_by_key(Segment::start);
+    for (before, segment) in segments.iter().zip(segments.iter().skip(1)) {
+        // What lies between two that do not meet is gone, and told when it is its turn to be read.
+        if before.generation() != segment.generation() || before.end() > segment.start() {
+            return Err(senseless(segment.path(), &format!("does not follow `{}`", before.path().display())));
+        }
+    }
+    Ok(segments)
 }
 
 fn segment_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {

@@ -30,6 +30,8 @@ pub struct SpoolSource {
     /// Position up to which it was told that all is done.
     told: u64,
     gaps: u64,
+    /// Whether the last read was refused by the system.
+    refused: bool,
 }
 
 impl SpoolSource {
@@ -48,7 +50,20 @@ impl SpoolSource {
         let key = ledger.open(record);
         let context = context.clone();
         let (frames, used) = (Vec::new(), 0);
-        Self { key, context, intake, identity, recorder, resend_below, frames, used, position, told: position, gaps: 0 }
+        Self {
+            key,
+            context,
+            intake,
+            identity,
+            recorder,
+            resend_below,
+            frames,
+            used,
+            position,
+            told: position,
+            gaps: 0,
+            refused: false,
+        }
     }
 
     /// Its key.
@@ -97,6 +112,7 @@ impl SpoolSource {
         self.frames.clear();
         self.used = 0;
         let read = self.intake.spool().read(self.position, CHUNK, &mut self.frames);
+        let was_refused = std::mem::replace(&mut self.refused, read.is_err());
         match read {
             Ok(Some(position)) => {
                 if position > self.position {
@@ -114,7 +130,9 @@ impl SpoolSource {
                 if finishing { Progress::Ended } else { Progress::Idle }
             }
             Err(error) => {
-                tracing::warn!(error = %error, "cannot read the spool");
+                if !was_refused {
+                    tracing::warn!(error = %error, "cannot read the spool, trying again");
+                }
                 self.frames = Vec::new();
                 if finishing { Progress::Ended } else { Progress::Idle }
             }

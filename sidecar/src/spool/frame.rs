@@ -9,8 +9,10 @@
 
 use uuid::Uuid;
 
-/// Length and checksum.
-const PREFIX: usize = 8;
+/// Bytes of length and checksum.
+pub const PREFIX: usize = 8;
+/// Bytes of the shortest rest: no name, no id, nothing said.
+const SHORTEST: usize = 1 + 8 + 12 + 1;
 /// An id follows.
 const HAS_ID: u8 = 1;
 /// The bytes are a batch of `exec`.
@@ -89,6 +91,13 @@ pub fn encode(entry: &Entry<'_>, buffer: &mut Vec<u8>) -> usize {
     buffer[start..start + 4].copy_from_slice(&length);
     buffer[start + 4..start + PREFIX].copy_from_slice(&checksum);
     buffer.len() - start
+}
+
+/// Whether a frame may begin here; tells most places where none does without computing a checksum.
+#[must_use]
+pub fn may_begin(bytes: &[u8]) -> bool {
+    let length = u32_at(bytes, 0).map(|length| length as usize);
+    bytes.len() >= PREFIX && length.is_some_and(|length| (SHORTEST..=LONGEST).contains(&length))
 }
 
 /// Reads the frame at the start of `bytes`.

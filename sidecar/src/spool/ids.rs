@@ -28,6 +28,8 @@ struct Closed {
     /// Sorted.
     ids: Vec<Uuid>,
     freed: bool,
+    /// Whether its file is on disk.
+    written: bool,
 }
 
 impl KnownIds {
@@ -40,7 +42,7 @@ impl KnownIds {
             if let (Some(start), Some("ids")) = (start, path.extension().and_then(|extension| extension.to_str()))
                 && let Some(ids) = parse(&std::fs::read(&path)?)
             {
-                closed.push(Closed { start, ids, freed: true });
+                closed.push(Closed { start, ids, freed: true, written: true });
             }
         }
         closed.sort_by_key(|closed| closed.start);
@@ -66,34 +68,44 @@ impl KnownIds {
         self.open.insert(id);
     }
 
-    /// The segment at `start` is closed: its ids are written beside it.
-    pub fn close(&mut self, directory: &Path, start: u64) -> io::Result<()> {
+    /// The segment at `start` is closed: its ids are written beside it, now or when there is room.
+    pub fn close(&mut self, directory: &Path, start: u64) {
         let mut ids: Vec<Uuid> = std::mem::take(&mut self.open).into_iter().collect();
         if ids.is_empty() {
-            return Ok(());
+            return;
         }
         ids.sort_unstable();
-        let written = write(&path_of(directory, start), &ids);
-        // Known in this process even where the disk would not take them.
-        self.closed.push_back(Closed { start, ids, freed: false });
-        written
+        self.closed.push_back(Closed { start, ids, freed: false, written: false });
+        self.write_missing(directory);
     }
 
     /// The segment at `start` is gone. Lists that are no longer needed go with it.
-    pub fn free(&mut self, directory: &Path, start: u64) -> io::Result<()> {
+    pub fn free(&mut self, directory: &Path, start: u64) {
         for closed in self.closed.iter_mut().filter(|closed| closed.start == start) {
             closed.freed = true;
         }
+        // The segment's room may be what its own list was waiting for.
+        self.write_missing(directory);
         let mut freed: usize = self.closed.iter().filter(|closed| closed.freed).map(|closed| closed.ids.len()).sum();
         while let Some(oldest) = self.closed.front()
             && oldest.freed
             && freed - oldest.ids.len() >= REMEMBERED
         {
             freed -= oldest.ids.len();
-            std::fs::remove_file(path_of(directory, oldest.start))?;
+            // One that stays behind is read again by the next process, and does no harm.
+            drop(std::fs::remove_file(path_of(directory, oldest.start)));
             self.closed.pop_front();
         }
-        Ok(())
+    }
+
+    fn write_missing(&mut self, directory: &Path) {
+        for closed in self.closed.iter_mut().filter(|closed| !closed.written) {
+            match write(&path_of(directory, closed.start), &closed.ids) {
+                Ok(()) => closed.written = true,
+                // Known in this process all the same, and the segment says them to the next one until it is freed.
+                Err(error) => tracing::debug!(error = %error, "cannot write the ids of a spool segment"),
+            }
+        }
     }
 }
 
@@ -108,7 +120,8 @@ fn write(path: &Path, ids: &[Uuid]) -> io::Result<()> {
     }
     let checksum = crc32fast::hash(&bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
-    std::fs::write(path, bytes)
+    // A part of a list helps nobody, and takes room that the next try needs.
+    std::fs::write(path, bytes).inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
 fn parse(bytes: &[u8]) -> Option<Vec<Uuid>> {

@@ -16,7 +16,10 @@ pub const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"acspool\n";
 const HEADER: usize = 32;
-const READ: usize = 256 * 1024;
+/// Bytes that are looked through at once.
+const READ: usize = 64 * 1024;
+/// Far more than is ever appended at once.
+const LONGEST_STRIDE: u64 = 1 << 40;
 
 /// Why a file is no segment that can be read.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +27,10 @@ pub enum HeaderError {
     /// It was written by a newer version.
     #[error("has format version {0}, this program reads up to {VERSION}")]
     Newer(u32),
-    /// It is no segment, or a torn one.
+    /// Its header was never written whole, so nothing was accepted into it.
+    #[error("is empty")]
+    Empty,
+    /// It is no segment, or its header is damaged.
     #[error("has no valid header")]
     Damaged,
     /// The system refused.
@@ -41,15 +47,23 @@ pub struct Segment {
     generation: u64,
     start: u64,
     length: u64,
+    /// Whether the header is on disk. A full disk has room for a file and none for what is in it.
+    has_header: bool,
+    /// Whether there may be bytes behind the last frame that could not be taken back.
+    is_torn: bool,
 }
 
 impl Segment {
-    /// Makes an empty one for positions from `start`.
+    /// Makes an empty one for positions from `start`. A header that finds no room now is written with the first frames.
     pub fn create(directory: &Path, generation: u64, start: u64) -> io::Result<Self> {
         let path = directory.join(file_name(start));
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        file.write_all_at(&header(generation, start), 0)?;
-        Ok(Self { path, file, version: VERSION, generation, start, length: 0 })
+        let (has_header, is_torn) = (false, false);
+        let mut segment = Self { path, file, version: VERSION, generation, start, length: 0, has_header, is_torn };
+        if let Err(error) = segment.write_header() {
+            tracing::debug!(error = %error, "the header of a spool segment has to wait");
+        }
+        Ok(segment)
     }
 
     /// Opens one. Nothing is said of its frames yet.
@@ -57,12 +71,27 @@ impl Segment {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let mut bytes = [0; HEADER];
         file.read_exact_at(&mut bytes, 0).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => HeaderError::Damaged,
+            io::ErrorKind::UnexpectedEof => HeaderError::Empty,
             _ => HeaderError::Io(error),
         })?;
         let (version, generation, start) = parse_header(&bytes)?;
-        let length = file.metadata()?.len() - HEADER as u64;
-        Ok(Self { path: path.to_owned(), file, version, generation, start, length })
+        Self::opened(path, file, version, generation, start)
+    }
+
+    /// Opens one whose header is damaged: its name says where it starts.
+    pub fn open_headless(path: &Path, generation: u64) -> Result<Self, HeaderError> {
+        let start = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).ok_or(HeaderError::Damaged)?;
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        // Of an unknown version, it is read and never appended to.
+        Self::opened(path, file, 0, generation, start)
+    }
+
+    fn opened(path: &Path, file: File, version: u32, generation: u64, start: u64) -> Result<Self, HeaderError> {
+        let length = file.metadata()?.len().saturating_sub(HEADER as u64);
+        // Positions that no number holds are of no spool.
+        start.checked_add(length).and_then(|end| end.checked_add(LONGEST_STRIDE)).ok_or(HeaderError::Damaged)?;
+        let (path, has_header, is_torn) = (path.to_owned(), true, false);
+        Ok(Self { path, file, version, generation, start, length, has_header, is_torn })
     }
 
     /// Its path.
@@ -97,12 +126,18 @@ impl Segment {
 
     /// Appends whole frames. When the system takes only a part of them, that part is taken back.
     pub fn append(&mut self, frames: &[u8]) -> io::Result<()> {
-        let at = HEADER as u64 + self.length;
-        if let Err(error) = self.file.write_all_at(frames, at) {
-            self.file.set_len(at)?;
+        self.write_header()?;
+        self.take_back()?;
+        self.is_torn = true;
+        let written = self.file.write_all_at(frames, HEADER as u64 + self.length);
+        if let Err(error) = written {
+            if let Err(error) = self.take_back() {
+                tracing::debug!(error = %error, "a part of a record is left in the spool for now");
+            }
             return Err(error);
         }
         self.length += frames.len() as u64;
+        self.is_torn = false;
         Ok(())
     }
 
@@ -112,8 +147,7 @@ impl Segment {
         let available = usize::try_from(self.end().saturating_sub(position)).unwrap_or(usize::MAX);
         let mut wanted = available.min(limit);
         loop {
-            buffer.resize(wanted, 0);
-            self.file.read_exact_at(buffer, HEADER as u64 + (position - self.start))?;
+            self.fill(position, wanted, buffer)?;
             let whole = whole_frames(buffer);
             if whole > 0 {
                 buffer.truncate(whole);
@@ -126,11 +160,48 @@ impl Segment {
         }
     }
 
-    /// Calls `each` with every record and its position, and gives the position after the last whole one.
-    pub fn scan(&self, mut each: impl FnMut(u64, &Entry<'_>)) -> io::Result<u64> {
+    /// Position of the first whole frame behind damage at `position`, if there is one.
+    pub fn find_behind(&self, position: u64) -> io::Result<Option<u64>> {
+        let mut buffer = Vec::new();
+        // Where only the inside of a frame is damaged, its length still leads to the next one.
+        self.fill(position, frame::PREFIX, &mut buffer)?;
+        if let Frame::Cut(length) = frame::decode(&buffer) {
+            let next = position + length as u64;
+            if next < self.end() && self.read(next, READ, &mut buffer)? {
+                return Ok(Some(next));
+            }
+        }
+        let mut from = position + 1;
+        let mut found = Vec::new();
+        while from < self.end() {
+            self.fill(from, READ, &mut buffer)?;
+            for at in (0..buffer.len()).filter(|at| frame::may_begin(&buffer[*at..])) {
+                let candidate = from + at as u64;
+                if self.read(candidate, frame::PREFIX, &mut found)? {
+                    return Ok(Some(candidate));
+                }
+            }
+            if buffer.len() < READ {
+                break;
+            }
+            // The start of a frame at the end of this piece is seen whole in the next.
+            from += (READ - frame::PREFIX) as u64;
+        }
+        Ok(None)
+    }
+
+    /// Calls `each` with every record and its position, passing over damage, and says what stands at the end.
+    pub fn scan(&self, mut each: impl FnMut(u64, &Entry<'_>)) -> io::Result<Tail> {
         let mut position = self.start;
         let mut buffer = Vec::new();
-        while position < self.end() && self.read(position, READ, &mut buffer)? {
+        while position < self.end() {
+            if !self.read(position, READ, &mut buffer)? {
+                match self.find_behind(position)? {
+                    Some(next) => position = next,
+                    None => return self.tail(position),
+                }
+                continue;
+            }
             let mut rest = buffer.as_slice();
             while let Frame::Whole(entry, length) = frame::decode(rest) {
                 each(position, &entry);
@@ -138,7 +209,7 @@ impl Segment {
                 rest = &rest[length..];
             }
         }
-        Ok(position)
+        Ok(Tail::Whole)
     }
 
     /// Cuts off what stands at and after `position`.
@@ -148,6 +219,63 @@ impl Segment {
         self.length = length;
         Ok(())
     }
+
+    /// What the bytes from `position` to the end are, when they are no frame.
+    fn tail(&self, position: u64) -> io::Result<Tail> {
+        let mut buffer = Vec::new();
+        self.fill(position, frame::PREFIX, &mut buffer)?;
+        let left = self.end() - position;
+        Ok(match frame::decode(&buffer) {
+            Frame::Cut(needed) if needed as u64 > left => Tail::Torn(position),
+            _ => Tail::Damaged,
+        })
+    }
+
+    /// Reads up to `wanted` bytes at `position`; less where the file ends.
+    fn fill(&self, position: u64, wanted: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let available = usize::try_from(self.end().saturating_sub(position)).unwrap_or(usize::MAX);
+        buffer.resize(wanted.min(available), 0);
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let at = HEADER as u64 + (position - self.start) + filled as u64;
+            match self.file.read_at(&mut buffer[filled..], at) {
+                // Somebody cut the file.
+                Ok(0) => buffer.truncate(filled),
+                Ok(length) => filled += length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn write_header(&mut self) -> io::Result<()> {
+        if !self.has_header {
+            self.file.write_all_at(&header(self.generation, self.start), 0)?;
+            self.has_header = true;
+        }
+        Ok(())
+    }
+
+    /// Takes back what a failed write left: a later reader would find it behind what is written next.
+    fn take_back(&mut self) -> io::Result<()> {
+        if self.is_torn {
+            self.file.set_len(HEADER as u64 + self.length)?;
+            self.is_torn = false;
+        }
+        Ok(())
+    }
+}
+
+/// What stands behind the last whole frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tail {
+    /// Nothing.
+    Whole,
+    /// From this position on, the start of a frame whose writing was interrupted: nobody was told that it was accepted.
+    Torn(u64),
+    /// Bytes that may have been records.
+    Damaged,
 }
 
 /// The name of the segment that starts at this position; names sort as positions do.
