@@ -14,6 +14,7 @@ use crate::publish::connection::{Connecting, Connection, Hints};
 use crate::publish::saving::Saving;
 use crate::publish::{CHECK, Publisher};
 use crate::reader::Reader;
+use crate::socket::intake::Intake;
 
 /// How often files are looked at whatever is heard of them.
 const POLL: Duration = Duration::from_millis(250);
@@ -33,6 +34,8 @@ pub struct Pump {
     pub ledger: Ledger,
     /// Writes the checkpoint.
     pub saving: Saving,
+    /// Takes records until the end.
+    pub intake: Intake,
     /// Numbers.
     pub metrics: Metrics,
     /// Told when there may be something to read.
@@ -50,7 +53,8 @@ impl Pump {
         let mut searched_at = None;
         while !stop.is_cancelled() {
             self.search(&mut searched_at);
-            let wait = self.turn(&mut connection).await;
+            let wait = self.turn(&mut connection);
+            self.renew(&mut connection);
             self.saving.save_when_due(&mut self.ledger, &self.metrics);
             let wait = wait.min(POLL).min(self.saving.due(Instant::now()).max(Duration::from_millis(1)));
             tokio::select! {
@@ -72,7 +76,7 @@ impl Pump {
             if handing_over {
                 self.reader.discover(&mut self.ledger);
             }
-            let wait = self.turn(&mut connection).await;
+            let wait = self.turn(&mut connection);
             let is_over = self.reader.is_finished() && self.publisher.is_empty();
             if is_over || Instant::now() >= deadline {
                 break;
@@ -86,6 +90,8 @@ impl Pump {
                 () = tokio::time::sleep(wait) => {}
             }
             if !handing_over {
+                // What is accepted would be read no more: who still writes gets no answer, and sends again elsewhere.
+                self.intake.close();
                 self.reader.finish();
             }
         }
@@ -93,7 +99,7 @@ impl Pump {
     }
 
     /// One round: read, send, take answers. Gives how long nothing will be to do unless something happens.
-    async fn turn(&mut self, connection: &mut Option<Connection>) -> Duration {
+    fn turn(&mut self, connection: &mut Option<Connection>) -> Duration {
         let mut wait = POLL;
         // A bounded number of rounds, so that stopping and saving are never starved.
         for _ in 0..64 {
@@ -102,7 +108,7 @@ impl Pump {
             if let Some(complaint) = self.hints.take_error() {
                 self.publisher.complained(complaint);
             }
-            wait = self.publisher.send(connection, &self.saving).await.unwrap_or(POLL);
+            wait = self.publisher.send(connection, &self.saving).unwrap_or(POLL);
             if !self.publisher.is_empty() {
                 wait = wait.min(CHECK);
             }
@@ -139,6 +145,15 @@ impl Pump {
             },
             () = self.readable.notified() => {}
             () = self.hints.changed.notified() => {}
+        }
+    }
+
+    /// A certificate that was renewed is used from now on: the connection is left as soon as everything on it is answered.
+    fn renew(&mut self, connection: &mut Option<Connection>) {
+        if connection.is_some() && self.connecting.has_new_certificates(Instant::now()) && self.publisher.rest() {
+            tracing::info!("the certificates of the connection were renewed, making another");
+            *connection = None;
+            self.publisher.connection_lost();
         }
     }
 

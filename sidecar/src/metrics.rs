@@ -24,6 +24,8 @@ pub struct Metrics {
     pub late: Counter,
     /// Messages that the server took for copies though they were never sent before.
     pub false_duplicates: Counter,
+    /// Times that the stream was found without what it had acknowledged.
+    pub streams_lost: Counter,
     /// Times that a connection was made.
     pub connects: Counter,
     /// Times that something of a source may have been lost.
@@ -55,7 +57,7 @@ impl Metrics {
     #[must_use]
     pub fn register(&self) -> Exposition {
         let mut registry = Registry::with_prefix("agentcomms_sidecar");
-        let counters: [(&str, &str, &Counter); 10] = [
+        let counters: [(&str, &str, &Counter); 11] = [
             ("published_messages", "Messages that the stream has", &self.published),
             ("published_bytes", "Bytes of messages that the stream has", &self.published_bytes),
             ("resent_messages", "Messages sent once more", &self.resends),
@@ -63,6 +65,7 @@ impl Metrics {
             ("set_aside_messages", "Messages that can never be sent", &self.set_aside),
             ("late_messages", "Messages stored after later ones of their source", &self.late),
             ("false_duplicates", "Messages taken for copies though never sent before", &self.false_duplicates),
+            ("streams_lost", "Times that the stream had lost what it had acknowledged", &self.streams_lost),
             ("connects", "Connections made", &self.connects),
             ("gaps", "Times that something may have been lost", &self.gaps),
             ("checkpoint_failures", "Checkpoints that could not be written", &self.checkpoint_failures),

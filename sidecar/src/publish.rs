@@ -4,20 +4,24 @@
 //! sending stops until all of them are settled, and goes on from the oldest that is not stored; copies are marked. The
 //! ledger moves only by the stream's word.
 
+pub mod acknowledged;
 pub mod bucket;
 pub mod connection;
 pub mod retry;
 pub mod saving;
+mod setting_aside;
 pub mod window;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use message::{PodIdentity, wire};
+use message::PodIdentity;
 
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::reader::{Next, Outgoing, Reader, set_aside};
+use crate::reader::{Next, Outgoing, Reader};
+use acknowledged::{Acknowledged, Loss};
 use bucket::Bucket;
 use connection::{Answered, Connection};
 use retry::{Answer, Class, Refusal};
@@ -38,6 +42,8 @@ struct Item {
     next: Next,
     /// Whether the stream may use the message id to tell copies.
     with_id: bool,
+    /// Whether something after it was stored before it: if it is stored now, it is stored late.
+    late: bool,
 }
 
 /// The publisher.
@@ -53,7 +59,13 @@ pub struct Publisher {
     /// A reason that was told already.
     told: Option<String>,
     set_aside: u64,
-    last_sequence: u64,
+    acknowledged: Acknowledged,
+    /// What is to be told as soon as there is room for it.
+    words: VecDeque<Outgoing>,
+    /// The server refuses us, and only a person can change that: one message at a time asks whether one has.
+    alarmed: bool,
+    /// Nothing new is sent, so that the connection can be left when everything on it is answered.
+    resting: bool,
     /// Whether somebody waits for the end: nothing is delayed any more than it must be.
     draining: bool,
 }
@@ -71,7 +83,10 @@ impl Publisher {
             refusals: 0,
             told: None,
             set_aside: 0,
-            last_sequence: 0,
+            acknowledged: Acknowledged::default(),
+            words: VecDeque::new(),
+            alarmed: false,
+            resting: false,
             draining: false,
         }
     }
@@ -79,19 +94,16 @@ impl Publisher {
     /// Fills the window from the reader, as far as it has room.
     pub fn fill(&mut self, reader: &mut Reader, ledger: &mut Ledger, saving: &mut Saving) {
         while self.window.has_room() {
+            if let Some(word) = self.words.pop_front() {
+                self.push(Next::Message(word));
+                continue;
+            }
             match reader.next(ledger) {
                 Some(Next::Cut(key, at)) => {
                     ledger.cut(key, at);
                     saving.save_now(ledger, &self.metrics);
                 }
-                Some(next) => {
-                    let bytes = if let Next::Message(outgoing) = &next { Some(outgoing.payload.len()) } else { None };
-                    let item = Item { next, with_id: true };
-                    match bytes {
-                        Some(bytes) => self.window.push(item, bytes),
-                        None => self.window.push_stored(item),
-                    }
-                }
+                Some(next) => self.push(next),
                 None => break,
             }
         }
@@ -101,7 +113,13 @@ impl Publisher {
     /// Whether nothing is on its way or waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.window.is_empty()
+        self.window.is_empty() && self.words.is_empty()
+    }
+
+    /// Sends nothing more until there is another connection. Says whether everything on this one is answered.
+    pub fn rest(&mut self) -> bool {
+        self.resting = true;
+        self.window.is_settled()
     }
 
     /// Nothing is delayed from now on.
@@ -113,17 +131,18 @@ impl Publisher {
 
     /// The messages that are not stored.
     pub fn unstored(&self) -> impl Iterator<Item = &Outgoing> {
-        self.window.unstored().filter_map(|item| match &item.next {
+        let in_window = self.window.unstored().filter_map(|item| match &item.next {
             Next::Message(outgoing) => Some(outgoing),
             _ => None,
-        })
+        });
+        in_window.chain(&self.words)
     }
 
     /// Sends what may be sent now; gives how long to wait before more may be, where something waits for time to pass.
-    pub async fn send(&mut self, connection: &Connection, saving: &Saving) -> Option<Duration> {
+    pub fn send(&mut self, connection: &Connection, saving: &Saving) -> Option<Duration> {
         let now = Instant::now();
         self.expire(now);
-        if !connection.is_connected() {
+        if self.resting || !connection.is_connected() {
             return None;
         }
         if self.window.is_holding() {
@@ -133,14 +152,16 @@ impl Publisher {
             }
         }
         while let Some(number) = self.window.next_to_send() {
-            let wait = self.bucket.wait(Instant::now());
-            self.metrics.throttled.set(i64::try_from(self.bucket.throttled().as_millis()).unwrap_or(i64::MAX));
+            if self.alarmed && !self.window.is_settled() {
+                return Some(CHECK);
+            }
+            let wait = self.bucket.wait(now);
             if !wait.is_zero() {
+                self.throttled();
                 return Some(wait);
             }
-            self.send_one(connection, number, saving.is_failing()).await;
-            if !connection.is_connected() {
-                return None;
+            if !self.send_one(connection, number, saving.is_failing()) {
+                return Some(CHECK);
             }
         }
         None
@@ -164,19 +185,7 @@ impl Publisher {
                 self.go_on_at = Some(Instant::now());
             }
             Answer::Stored { sequence, duplicate } => {
-                if !duplicate && sequence < self.last_sequence {
-                    tracing::error!(
-                        stream.sequence = sequence,
-                        stream.last_sequence = self.last_sequence,
-                        "the stream's sequence runs backwards: it lost messages that it had"
-                    );
-                }
-                if !duplicate {
-                    self.last_sequence = sequence;
-                }
-                self.window.stored(number);
-                self.refusals = 0;
-                self.told = None;
+                self.stored(number, sequence, duplicate);
                 self.settle(ledger);
             }
             Answer::Refused(refusal) => self.refused(number, attempt, &refusal),
@@ -186,6 +195,7 @@ impl Publisher {
 
     /// A connection is there.
     pub fn connected(&mut self) {
+        self.resting = false;
         self.metrics.connects.inc();
         self.metrics.connected.set(1);
         self.go_on_at = None;
@@ -197,60 +207,87 @@ impl Publisher {
         self.window.connection_lost();
     }
 
-    /// The server complained about something that it does not answer for.
+    /// The server complained about something that it does not answer for. A publish that is not permitted is never
+    /// answered: without this it would only be late, and sent again and again.
     pub fn complained(&mut self, complaint: String) {
-        self.tell(Class::Alarm, complaint);
+        let about = |item: &Item| match &item.next {
+            Next::Message(outgoing) => retry::forbids(&complaint, &outgoing.subject),
+            _ => false,
+        };
+        if let Some((number, attempt)) = self.window.find_sent(about) {
+            self.refused(number, attempt, &Refusal { class: Class::Alarm, reason: complaint });
+        } else {
+            self.tell(Class::Alarm, complaint);
+        }
     }
 
-    async fn send_one(&mut self, connection: &Connection, number: u64, mark: bool) {
+    fn push(&mut self, next: Next) {
+        let bytes = if let Next::Message(outgoing) = &next { Some(outgoing.payload.len()) } else { None };
+        let item = Item { next, with_id: true, late: false };
+        match bytes {
+            Some(bytes) => self.window.push(item, bytes),
+            None => self.window.push_stored(item),
+        }
+    }
+
+    /// Sends one message, unless the client takes nothing more: it then holds what a server that is stuck does not read.
+    fn send_one(&mut self, connection: &Connection, number: u64, mark: bool) -> bool {
         self.set_aside_if_too_large(connection, number);
-        let Some(entry) = self.window.entry_mut(number) else { return };
+        let Some(entry) = self.window.entry_mut(number) else { return true };
         let attempt = entry.attempts + 1;
-        let Next::Message(outgoing) = &mut entry.item.next else { return };
+        let Next::Message(outgoing) = &mut entry.item.next else { return true };
         outgoing.resend |= mark;
-        let (length, with_id) = (outgoing.payload.len(), entry.item.with_id);
+        let Some(sent) = connection.send(outgoing, number, attempt, entry.item.with_id) else { return false };
+        self.bucket.take(outgoing.payload.len());
         if attempt > 1 {
             self.metrics.resends.inc();
         }
-        let sent = tokio::time::timeout(ANSWER_TIME, connection.send(outgoing, number, attempt, with_id)).await;
         self.window.sent(number, Instant::now());
-        self.bucket.take(length);
-        let reason = match sent {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => format!("{error:#}"),
-            Err(_) => "the client takes nothing".to_owned(),
-        };
-        self.refused(number, attempt, &Refusal { class: Class::Retry, reason });
-    }
-
-    fn set_aside_if_too_large(&mut self, connection: &Connection, number: u64) {
-        let largest = connection.largest_body();
-        if let Some(entry) = self.window.entry(number)
-            && let Next::Message(outgoing) = &entry.item.next
-            && outgoing.payload.len() > largest
-        {
-            let length = outgoing.payload.len();
-            self.set_aside(number, &format!("it has {length} bytes, the server takes {largest}"));
+        if let Err(error) = sent {
+            let reason = format!("{error:#}");
+            self.refused(number, attempt, &Refusal { class: Class::Retry, reason });
+            return false;
         }
+        true
     }
 
-    /// A gap goes in place of a message that can never be sent, with the same place to go on from.
-    fn set_aside(&mut self, number: u64, reason: &str) {
-        self.set_aside += 1;
-        self.metrics.set_aside.inc();
-        let (pod, count) = (Arc::clone(&self.pod), self.set_aside);
-        let Some(entry) = self.window.entry_mut(number) else { return };
-        let Next::Message(outgoing) = &mut entry.item.next else { return };
+    fn stored(&mut self, number: u64, sequence: u64, duplicate: bool) {
+        if let Some(entry) = self.window.entry_mut(number) {
+            if entry.item.late && !duplicate {
+                self.metrics.late.inc();
+            }
+            entry.item.late = false;
+            if let Next::Message(outgoing) = &entry.item.next
+                && let Some(loss) = self.acknowledged.stored(outgoing, sequence, duplicate)
+            {
+                self.tell_loss(&loss);
+            }
+        }
+        self.window.stored(number);
+        self.refusals = 0;
+        self.told = None;
+        self.alarmed = false;
+    }
+
+    /// What the stream had acknowledged and does not have any more, by source and range. It is not sent again by itself:
+    /// the positions are acknowledged, and the bytes may be gone.
+    fn tell_loss(&mut self, loss: &Loss) {
+        self.metrics.streams_lost.inc();
         tracing::error!(
-            source.label = outgoing.range.label,
-            source.start = outgoing.range.start,
-            source.end = outgoing.range.end,
-            reason,
-            "a message was set aside"
+            stream.sequence = loss.sequence,
+            stream.last_sequence = loss.last_sequence,
+            lost = loss.to_string(),
+            "the stream's sequence runs backwards: what it had acknowledged is gone"
         );
-        let gap = set_aside(&pod, outgoing, reason, count);
-        (outgoing.id, outgoing.subject) = (gap.id, wire::subject(&gap));
-        outgoing.payload = wire::to_json(&gap).into();
+        self.words.extend(loss.gaps(&self.pod));
+    }
+
+    /// Says once that the rate holds sending back; how long, the metric tells.
+    fn throttled(&mut self) {
+        if self.metrics.throttled.get() == 0 {
+            tracing::info!("more is said than may be sent: sending is held back");
+        }
+        self.metrics.throttled.set(i64::try_from(self.bucket.throttled().as_millis()).unwrap_or(i64::MAX).max(1));
     }
 
     fn refused(&mut self, number: u64, attempt: u32, refusal: &Refusal) {
@@ -258,8 +295,10 @@ impl Publisher {
             return;
         }
         self.metrics.refusals.inc();
-        if refusal.class == Class::SetAside {
-            self.set_aside(number, &refusal.reason);
+        match refusal.class {
+            Class::SetAside => self.set_aside(number, &refusal.reason),
+            Class::Alarm => self.alarmed = true,
+            Class::Retry => {}
         }
         self.tell(refusal.class, refusal.reason.clone());
         self.hold(refusal.class);
@@ -296,8 +335,11 @@ impl Publisher {
             return Some(wait);
         }
         self.go_on_at = None;
-        let late = self.window.go_on();
-        self.metrics.late.inc_by(late.len() as u64);
+        for number in self.window.go_on() {
+            if let Some(entry) = self.window.entry_mut(number) {
+                entry.item.late = true;
+            }
+        }
         None
     }
 

@@ -262,7 +262,7 @@ fn publish_line(key: SourceKey, messages: Vec<Message>, place: &Place, resend_be
 }
 
 /// A message as it is published. Every message of ours has a source.
-fn outgoing(source: Option<SourceKey>, message: Message, resend: bool, then: Option<Place>) -> Option<Outgoing> {
+pub(crate) fn outgoing(source: Option<SourceKey>, message: Message, resend: bool, then: Option<Place>) -> Option<Outgoing> {
     Some(Outgoing {
         source,
         id: message.id,
@@ -287,6 +287,6 @@ fn new_record(label: &str, container: Option<String>, generation: u64, file: Opt
 }
 
 /// The time, as messages hold it.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::new(SystemTime::now().into())
 }

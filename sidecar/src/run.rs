@@ -87,13 +87,13 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, stop: CancellationToken)
         metrics.gaps.inc();
         reader.tell_gap(reason, content);
     }
-    let mut saving = Saving::new(state.store, intake);
+    let mut saving = Saving::new(state.store, intake.clone());
     // Before anything is sent: a process that comes after must know that something may have been.
     saving.save_now(&mut ledger, &metrics);
     let hints = Arc::new(Hints::default());
     let connecting = Connecting::new(args.nats.clone(), args.state_dir.clone(), Arc::clone(&hints));
     let publisher = Publisher::new(pod, metrics.clone(), Bucket::new(args.rate(), Instant::now()));
-    let pump = Pump { reader, publisher, ledger, saving, metrics, readable, hints, connecting };
+    let pump = Pump { reader, publisher, ledger, saving, intake, metrics, readable, hints, connecting };
     pump.run(&stop, tasks, args.drain_time()).await;
     for place in &places {
         // The socket of a process that is gone would only make writers wait.

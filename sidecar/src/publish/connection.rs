@@ -6,10 +6,12 @@
 //! A connection is one connection: when it breaks it is over, and the next one is a new value. The library would connect
 //! again and first send what it still held, after messages before it were lost on the way; their order would be lost too.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_nats::client::PublishError;
 use async_nats::connection::State;
 use async_nats::{Client, ClientError, Event, HeaderMap, Message, ServerError, Subscriber};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -25,6 +27,10 @@ use crate::reader::Outgoing;
 const CLIENT_CAPACITY: usize = 600;
 /// Answers that wait to be read: as many as the window has messages, some of them answered twice.
 const ANSWER_CAPACITY: usize = 1_024;
+/// How often the certificates' files are looked at.
+const CERTIFICATES_LOOK: Duration = Duration::from_secs(5);
+/// Within this time after a loss the next connection is begun.
+const RETURN_WITHIN: Duration = Duration::from_millis(100);
 /// Where the library may connect again by itself: nothing ever listens on port 0.
 const NOWHERE: &str = "tls://127.0.0.1:0";
 
@@ -55,7 +61,7 @@ impl Hints {
     }
 }
 
-/// A connection; the library renews it for ever.
+/// A connection.
 #[derive(Debug)]
 pub struct Connection {
     client: Client,
@@ -82,23 +88,61 @@ pub struct Connecting {
     hints: Arc<Hints>,
     /// The one that is being made.
     making: Option<JoinHandle<Connection>>,
+    /// How many were made.
+    made: u64,
+    /// What the last one was made with, and when it was looked whether that is still so.
+    certificates: Vec<Option<FileState>>,
+    looked_at: Option<Instant>,
+    renewed: bool,
 }
+
+/// What tells that a file was written anew or replaced.
+type FileState = (u64, u64, i64, i64);
 
 impl Connecting {
     /// With these settings; `scratch` is a directory for authorities that were given as text.
     #[must_use]
     pub fn new(args: NatsArgs, scratch: PathBuf, hints: Arc<Hints>) -> Self {
-        Self { args, scratch, hints, making: None }
+        Self { args, scratch, hints, making: None, made: 0, certificates: Vec::new(), looked_at: None, renewed: false }
+    }
+
+    /// Whether the files of the last connection have changed since. They are looked at now and then.
+    pub fn has_new_certificates(&mut self, now: Instant) -> bool {
+        if self.looked_at.is_none_or(|at| now.saturating_duration_since(at) >= CERTIFICATES_LOOK) {
+            self.looked_at = Some(now);
+            self.renewed = self.certificates != self.certificates_now();
+        }
+        self.renewed
+    }
+
+    fn certificates_now(&self) -> Vec<Option<FileState>> {
+        let NatsArgs { nats_ca, nats_cert, nats_key, .. } = &self.args;
+        let state = |path: &PathBuf| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+        };
+        [nats_ca, nats_cert, nats_key].into_iter().flatten().map(state).collect()
     }
 
     /// The next connection, once it is there. What was begun goes on when this is dropped before.
     pub async fn next(&mut self) -> Connection {
         loop {
-            let begin = || tokio::spawn(connect(self.args.clone(), self.scratch.clone(), Arc::clone(&self.hints)));
-            let made = self.making.get_or_insert_with(begin).await;
+            if self.making.is_none() {
+                // Read before the client reads them: a change in between is seen as one.
+                (self.certificates, self.renewed) = (self.certificates_now(), false);
+                // A server that loses its clients loses all of them at once: they do not come back in the same moment.
+                let pause = if self.made == 0 { Duration::ZERO } else { RETURN_WITHIN.mul_f64(service::nats::random_fraction()) };
+                let connect = connect(self.args.clone(), self.scratch.clone(), Arc::clone(&self.hints), pause);
+                self.making = Some(tokio::spawn(connect));
+            }
+            let Some(making) = &mut self.making else { continue };
+            let made = making.await;
             self.making = None;
             match made {
-                Ok(connection) => return connection,
+                Ok(connection) => {
+                    self.made += 1;
+                    return connection;
+                }
                 Err(error) => tracing::error!(error = %error, "connecting broke off, beginning again"),
             }
         }
@@ -107,7 +151,8 @@ impl Connecting {
 
 /// Makes the connection, trying until it is there. Settings that cannot be used now, a certificate that is still to come,
 /// are tried again as well; whether that may be waited for was decided before.
-async fn connect(args: NatsArgs, scratch: PathBuf, hints: Arc<Hints>) -> Connection {
+async fn connect(args: NatsArgs, scratch: PathBuf, hints: Arc<Hints>, pause: Duration) -> Connection {
+    tokio::time::sleep(pause).await;
     let mut told = None;
     for attempt in 1.. {
         match try_connect(&args, &scratch, &hints).await {
@@ -172,8 +217,8 @@ impl Connection {
         self.client.max_payload().saturating_sub(256)
     }
 
-    /// Sends one attempt of a message.
-    pub async fn send(&self, outgoing: &Outgoing, number: u64, attempt: u32, with_id: bool) -> anyhow::Result<()> {
+    /// Sends one attempt of a message; nothing when the client takes no more now.
+    pub fn send(&self, outgoing: &Outgoing, number: u64, attempt: u32, with_id: bool) -> Option<Result<(), PublishError>> {
         let mut headers = HeaderMap::new();
         if with_id {
             headers.insert("Nats-Msg-Id", outgoing.id.to_string());
@@ -183,8 +228,9 @@ impl Connection {
         }
         let reply = format!("{}.{number}-{attempt}", self.inbox);
         let (subject, payload) = (outgoing.subject.clone(), outgoing.payload.clone());
-        self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await?;
-        Ok(())
+        let publish = self.client.publish_with_reply_and_headers(subject, reply, headers, payload);
+        // Without the runtime's budget, or a client with room would now and then seem to have none.
+        tokio::task::unconstrained(publish).now_or_never()
     }
 
     /// The next answer; nothing when the connection is over.

@@ -104,6 +104,15 @@ fn class_of(error: &BodyError) -> Class {
     }
 }
 
+/// Whether a complaint of the server is that this subject may not be published to. It names the subject in quotes.
+#[must_use]
+pub fn forbids(complaint: &str, subject: &str) -> bool {
+    let Some((_, about)) = complaint.split_once("Permissions Violation for Publish to ") else {
+        return false;
+    };
+    about.trim_start_matches('"').strip_prefix(subject).is_some_and(|rest| rest.is_empty() || rest.starts_with('"'))
+}
+
 /// How long to wait before the `attempt`-th try to go on, counted from 1: doubling, each less a random part of up to a
 /// half. `chance` is from 0 to 1. An alarm waits the longest at once, since nothing but a person ends it.
 #[must_use]

@@ -133,6 +133,13 @@ impl<T> Window<T> {
         self.entries.get_mut(index)
     }
 
+    /// The oldest message that was sent and not answered and is such: its number and attempt.
+    pub fn find_sent(&self, is_such: impl Fn(&T) -> bool) -> Option<(u64, u32)> {
+        let is_it = |entry: &Entry<T>| matches!(entry.state, State::Sent { .. }) && is_such(&entry.item);
+        let found = self.numbers().zip(&self.entries).find(|(_, entry)| is_it(entry));
+        found.map(|(number, entry)| (number, entry.attempts))
+    }
+
     /// It was sent.
     pub fn sent(&mut self, number: u64, at: Instant) {
         if let Some(entry) = self.entry_mut(number)

@@ -1,5 +1,6 @@
 //! Takes records into the spool, one writer after the other, and wakes whoever reads it. Writers wait while it is full.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -20,13 +21,26 @@ pub struct Intake {
     written: Arc<Notify>,
     /// Told when space was freed.
     freed: Arc<Notify>,
+    /// Nothing is accepted any more.
+    closed: Arc<AtomicBool>,
 }
 
 impl Intake {
     /// Into this spool. `written` is told of every append.
     #[must_use]
     pub fn new(spool: Spool, pod_uid: &str, written: Arc<Notify>) -> Self {
-        Self { spool: Arc::new(Mutex::new(spool)), pod_uid: pod_uid.into(), written, freed: Arc::new(Notify::new()) }
+        Self {
+            spool: Arc::new(Mutex::new(spool)),
+            pod_uid: pod_uid.into(),
+            written,
+            freed: Arc::new(Notify::new()),
+            closed: Arc::default(),
+        }
+    }
+
+    /// Accepts nothing more: what came now would be read no more. Its writer waits, and gets no answer from this process.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
     }
 
     /// The spool itself. Never held across an await.
@@ -52,6 +66,9 @@ impl Intake {
             let freed = self.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
+            if self.closed.load(Ordering::Relaxed) {
+                return std::future::pending().await;
+            }
             match self.try_accept(container, peer, raws) {
                 Ok(ids) => return ids,
                 Err(error) => {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Answer, Class, delay, read_answer};
+use super::{Answer, Class, delay, forbids, read_answer};
 
 #[track_caller]
 fn check(status: Option<u16>, payload: &str, expected: Option<Class>) {
@@ -49,4 +49,14 @@ fn waits_double_up_to_a_bound_and_are_spread() {
     assert_eq!(waits[18], Duration::from_secs(5));
     assert!(waits.is_sorted());
     assert_eq!(delay(Class::Retry, 1, 1.0), Duration::from_millis(50));
+}
+
+#[test]
+fn a_complaint_forbids_the_subject_that_it_names_and_no_other() {
+    let complaint = "server error: nats: Permissions Violation for Publish to \"workflow.demo.build\"";
+    assert!(forbids(complaint, "workflow.demo.build"));
+    assert!(!forbids(complaint, "workflow.demo"));
+    assert!(!forbids(complaint, "workflow.demo.build.u1"));
+    assert!(!forbids("server error: nats: Permissions Violation for Subscription to \"a\"", "a"));
+    assert!(!forbids("", ""), "nothing names nothing");
 }
