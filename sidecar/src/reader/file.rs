@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use message::Timestamp;
 use records::{Cutter, Line, Origin, Recorder, RecorderState, SourceIdentity};
 
 use super::{Context, Ending, Next, Progress, new_record, now};
@@ -30,6 +31,8 @@ pub struct FileSource {
     resend_below: u64,
     told: u64,
     read_at: Instant,
+    /// When the bytes that the cutter holds were read: lines that were read in one go tell nothing of the time between them.
+    arrived: Timestamp,
     /// Whether what was left without a line end is sent.
     flushed: bool,
     gaps: u64,
@@ -83,6 +86,7 @@ impl FileSource {
             resend_below: 0,
             told: offset,
             read_at: Instant::now(),
+            arrived: now(),
             flushed: false,
             gaps: 0,
         }
@@ -130,8 +134,7 @@ impl FileSource {
     /// Makes the next messages, or reads the next chunk.
     pub fn advance(&mut self, chunk: &mut [u8], finishing: bool, ledger: &mut Ledger, made: &mut VecDeque<Next>) -> Progress {
         if let Some(line) = self.cutter.next_line() {
-            let read_at = now();
-            let messages = self.recorder.record(&line, read_at, Origin::File);
+            let messages = self.recorder.record(&line, self.arrived, Origin::File);
             self.before.push(line.bytes);
             self.before.push(line_end(&line));
             let end = line.end;
@@ -152,6 +155,7 @@ impl FileSource {
         match self.tail.read(&mut chunk[..room]) {
             Ok(Read::Bytes(length)) => {
                 self.read_at = Instant::now();
+                self.arrived = now();
                 self.cutter.push(&chunk[..length]);
                 self.flushed = false;
                 Progress::Yield
