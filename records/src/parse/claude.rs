@@ -54,16 +54,22 @@ pub(super) fn read(state: &mut ParserState, mut event: Map<String, Value>, place
     drafts
 }
 
-/// The blocks of an API message.
+/// The blocks of an API message. What the message says beside them (its id, model and usage) goes with the first.
 fn message(state: &mut ParserState, kind: &str, event: &Map<String, Value>, place: Place) -> Option<Vec<Draft>> {
-    let content = event.get("message")?.get("content")?;
+    let message = event.get("message")?.as_object()?;
     let role = Role::new(kind)?;
     let said = |text: &str| Draft { role: Some(role), ..Draft::new(Kind::MESSAGE, text) };
-    match content {
-        Value::String(text) if !text.is_empty() => Some(vec![said(text)]),
-        Value::Array(blocks) => Some(blocks.iter().flat_map(|block| self::block(state, block, &said, place)).collect()),
-        _ => None,
+    let mut drafts = match message.get("content")? {
+        Value::String(text) if !text.is_empty() => vec![said(text)],
+        Value::Array(blocks) => blocks.iter().flat_map(|block| self::block(state, block, &said, place)).collect(),
+        _ => return None,
+    };
+    let beside = message.iter().filter(|(key, value)| !matches!(key.as_str(), "content" | "role" | "type") && !value.is_null());
+    let beside: Map<String, Value> = beside.map(|(key, value)| (key.clone(), value.clone())).collect();
+    if let Some(first) = drafts.first_mut().filter(|_| !beside.is_empty()) {
+        first.attrs.entry("api_message").or_insert(beside.into());
     }
+    Some(drafts)
 }
 
 fn block(state: &mut ParserState, block: &Value, said: &impl Fn(&str) -> Draft, place: Place) -> Vec<Draft> {

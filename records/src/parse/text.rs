@@ -10,13 +10,13 @@ use crate::draft::Draft;
 use crate::redact;
 use crate::rules::Rules;
 
-/// Reads a line of text; nothing when no text is left of it.
+/// Reads a line of text, or a record of several; nothing when no text is left of it.
 pub(super) fn read(line: &str, origin: Origin<'_>) -> Option<Draft> {
     let kind = match origin {
         Origin::Socket { .. } => Kind::MESSAGE,
         Origin::File | Origin::Output { .. } => Kind::LOG,
     };
-    let text = clean_line(line);
+    let text = clean(line);
     (!text.trim().is_empty()).then(|| Draft::new(kind, text.trim_end()))
 }
 

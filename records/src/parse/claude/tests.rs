@@ -33,6 +33,15 @@ fn a_session_becomes_messages_calls_and_results() {
 }
 
 #[test]
+fn what_an_api_message_says_beside_its_blocks_goes_with_the_first() {
+    let made = drafts(&[
+        r#"{"type":"assistant","session_id":"s","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","stop_reason":null,"usage":{"input_tokens":3},"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}}"#,
+    ]);
+    assert_eq!(made[0].attrs["api_message"], json!({"id": "msg_1", "model": "m", "usage": {"input_tokens": 3}}));
+    assert!(made[1].attrs.is_empty());
+}
+
+#[test]
 fn a_failed_tool_and_a_failed_run() {
     let made = drafts(&[
         r#"{"type":"user","session_id":"s","message":{"content":[{"type":"tool_result","tool_use_id":"t","content":"no","is_error":true}]}}"#,

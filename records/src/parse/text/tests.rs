@@ -32,6 +32,11 @@ fn a_progress_bar_becomes_its_last_state() {
 }
 
 #[test]
+fn a_record_of_several_lines_keeps_all_of_them() {
+    check("one\r\n10%\r20%\r\nthree\r\n", Some("one\n20%\nthree"));
+}
+
+#[test]
 fn a_line_of_nothing_but_escapes_says_nothing() {
     check("\u{1b}[0m \u{1b}[K", None);
     check("   ", None);
