@@ -9,7 +9,7 @@ mod parsing;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use message::{PodIdentity, RunIdentity, UNKNOWN};
 use records::rules::Format;
 use service::logs::LogArgs;
@@ -19,7 +19,7 @@ use crate::files::pattern::Pattern;
 use crate::publish::bucket::Rate;
 
 pub use lenient::{Problem, parse};
-pub use parsing::ParsingArgs;
+pub use parsing::{LogFormat, ParsingArgs};
 
 /// Carries what a workflow step says to the stream, and to the people who watch
 #[derive(Debug, Parser)]
@@ -39,6 +39,8 @@ pub enum Command {
     Ready(PlaceArgs),
     /// Say one message through the socket
     Emit(EmitArgs),
+    /// Show what a log becomes, to try rules and patterns
+    Parse(Box<ParseArgs>),
 }
 
 /// Where the sockets are.
@@ -158,6 +160,53 @@ pub struct EmitArgs {
     /// The socket
     #[arg(long, env = "AGENT_COMMS_SOCKET", default_value = "/run/agent-comms/agent.sock", value_name = "FILE")]
     pub socket: PathBuf,
+}
+
+/// Settings of `parse`.
+#[derive(Debug, Clone, Args)]
+pub struct ParseArgs {
+    /// The log; `-` reads standard input
+    pub log: PathBuf,
+    /// What its lines are: auto, text, codex, claude, gemini, runner, or a TOML file of rules
+    #[arg(long, value_parser = LogFormat::parse, value_name = "FORMAT|FILE.toml")]
+    pub format: Option<LogFormat>,
+    /// How messages are shown; json: each in a line, as it would be published
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORM")]
+    pub output: Output,
+    /// When to use colours; `NO_COLOR` turns them off
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// Container that wrote the log
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+    #[command(flatten)]
+    /// How lines become messages.
+    pub parsing: ParsingArgs,
+    #[command(flatten)]
+    /// Who speaks.
+    pub identity: IdentityArgs,
+}
+
+/// How `parse` shows messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Pretty,
+    /// One message a line, as it would be published.
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 impl RunArgs {

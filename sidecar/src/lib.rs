@@ -13,6 +13,7 @@ pub mod emit;
 pub mod files;
 pub mod ledger;
 pub mod metrics;
+pub mod parse;
 pub mod publish;
 pub mod reader;
 pub mod ready;

@@ -33,5 +33,6 @@ async fn execute(cli: Cli, problems: Vec<Problem>) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Emit(args) => sidecar::emit::emit(args).await,
+        Command::Parse(args) => sidecar::parse::parse(&args),
     }
 }

@@ -22,6 +22,25 @@ pub struct ParsingArgs {
     pub redact: Vec<String>,
 }
 
+/// What the lines of a log are, or rules that say it.
+#[derive(Debug, Clone)]
+pub enum LogFormat {
+    /// A format by its name.
+    Named(Format),
+    /// Rules of a file.
+    Rules(Box<Rules>),
+}
+
+impl LogFormat {
+    /// Of a name, or of the path of a file.
+    pub(super) fn parse(value: &str) -> Result<Self, String> {
+        if Path::new(value).extension().is_none_or(|extension| extension != "toml") {
+            return value.parse().map(Self::Named).map_err(|reason: String| format!("{reason}, or a file that ends in .toml"));
+        }
+        read_rules(value).map(|rules| Self::Rules(Box::new(rules)))
+    }
+}
+
 impl ParsingArgs {
     /// The rules, with this format where one is given.
     #[must_use]

@@ -6,6 +6,7 @@ mod drain;
 mod files;
 mod in_pod;
 mod outage;
+mod parse;
 mod restart;
 mod sockets;
 mod world;
