@@ -20,6 +20,7 @@ pub mod ready;
 pub mod run;
 pub mod socket;
 pub mod spool;
+pub mod state;
 
 /// Label of what came through the socket.
 pub const SPOOL_LABEL: &str = "spool";

@@ -1,35 +1,42 @@
 //! The sockets that steps write to: one for each container, so that the socket says whose words they are.
 //!
 //! A connection speaks lines or HTTP/1.1, told apart by its first bytes. Nothing is required of who writes: the pod is one
-//! domain of trust; what the kernel says of the writer is recorded. Memory is bounded by the number of connections, and
-//! for each of them by the longest record; a writer waits when the spool is full.
+//! domain of trust; what the kernel says of the writer is kept with each record. Memory is bounded by the number of
+//! connections and the [`room`] that they share; a writer waits when the spool is full.
 
 pub mod http;
 pub mod intake;
 mod lines;
 pub mod place;
+pub mod room;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::spool::Peer;
 use intake::Intake;
-use place::Place;
+use place::{Listener, Place};
+use room::Room;
 
-/// Connections that are served at once on one socket; more wait in the kernel's queue. Each costs a task and at most two
-/// buffers of the longest record, which few writers ever fill.
+/// Connections that are served at once on one socket; more wait in the kernel's queue. Each costs a task, and memory while
+/// it has something in hand.
 const CONNECTIONS: usize = 256;
 /// Bytes of the longest record that is taken.
 pub const RECORD_LIMIT: usize = records::cut::LINE_LIMIT;
-/// How often it is looked whether the socket still exists.
+/// How often it is looked whether the socket still exists, and tried to make it when it does not.
 const WATCH: Duration = Duration::from_millis(500);
+/// A connection that has said nothing for this long makes room when others wait.
+const SILENCE: Duration = Duration::from_secs(1);
 /// First bytes that tell HTTP from lines.
 const METHODS: [&[u8]; 7] = [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH "];
+/// Bytes of the longest of them.
+const LONGEST_METHOD: usize = 8;
 
 /// What connections need.
 #[derive(Debug)]
@@ -38,47 +45,94 @@ pub struct Shared {
     pub intake: Intake,
     /// Renders the metrics.
     pub metrics: crate::metrics::Exposition,
+    /// The memory for what they have in hand.
+    pub room: Room,
 }
 
-/// Serves one socket until the token is cancelled. A socket that vanished is made again. Connections are tracked, so that
-/// the end can wait for what was already read.
-pub async fn serve(place: Place, mut listener: UnixListener, shared: Arc<Shared>, stop: CancellationToken, tasks: TaskTracker) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut watch = tokio::time::interval(WATCH);
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            _ = watch.tick() => {
-                if !place.is_there() {
-                    match place.bind() {
-                        Ok(again) => {
-                            listener = again;
-                            tracing::info!(socket.path = %place.socket().display(), "the socket was gone and is made again");
-                        }
-                        Err(error) => tracing::debug!(error = format!("{error:#}"), "cannot make the socket again yet"),
-                    }
-                }
-                continue;
-            }
-            accepted = accept(&listener, &connections) => accepted,
-        };
-        let Some((stream, permit)) = accepted else { continue };
-        let (shared, container, stop) = (Arc::clone(&shared), place.container().to_owned(), stop.clone());
-        tasks.spawn(async move {
-            let peer = peer_of(&stream);
-            connection(stream, &shared, &container, peer, &stop).await;
-            drop(permit);
-        });
+/// Makes a socket. In a pod one that cannot be made now is tried again by [`serve`].
+///
+/// # Errors
+/// Outside a pod, when it cannot be made.
+pub fn open(place: &Place, in_pod: bool) -> anyhow::Result<Option<Listener>> {
+    match make(place) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if in_pod => {
+            tracing::error!(error = format!("{error:#}"), "cannot make a socket, trying again");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
-async fn accept(
-    listener: &UnixListener,
-    connections: &Arc<Semaphore>,
-) -> Option<(UnixStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
+/// Serves one socket for as long as the process lives. One that is not there, or vanished, is made again. Connections that
+/// were made before the token is cancelled are tracked, so that the end can wait for what they have in hand; those that
+/// come later hear that it is too late.
+pub async fn serve(place: Place, listener: Option<Listener>, shared: Arc<Shared>, stop: CancellationToken, tasks: TaskTracker) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let crowd = Arc::new(Notify::new());
+    let mut listener = listener;
+    let mut waiting = None;
+    let mut watch = tokio::time::interval(WATCH);
+    // Until it is dropped the end waits for what is in the kernel's queue.
+    let mut in_time = Some(tasks.token());
+    loop {
+        let (stream, permit) = tokio::select! {
+            biased;
+            Ok(permit) = Arc::clone(&permits).acquire_owned(), if waiting.is_some() => match waiting.take() {
+                Some(stream) => (stream, permit),
+                None => continue,
+            },
+            accepted = accept(listener.as_ref()), if waiting.is_none() => {
+                waiting = accepted;
+                continue;
+            }
+            () = stop.cancelled(), if in_time.is_some() => {
+                in_time = None;
+                continue;
+            }
+            _ = watch.tick() => {
+                if waiting.is_some() {
+                    crowd.notify_waiters();
+                }
+                if !listener.as_ref().is_some_and(Listener::is_there) {
+                    make_again(&place, &mut listener);
+                }
+                continue;
+            }
+        };
+        let (shared, container, stop) = (Arc::clone(&shared), place.container().to_owned(), stop.clone());
+        let (crowd, is_late) = (Arc::clone(&crowd), in_time.is_none());
+        let served = async move {
+            connection(stream, shared, container, stop, crowd, is_late).await;
+            drop(permit);
+        };
+        if is_late {
+            tokio::spawn(served)
+        } else {
+            tasks.spawn(served)
+        };
+    }
+}
+
+fn make(place: &Place) -> anyhow::Result<Listener> {
+    place.prepare()?;
+    place.bind()
+}
+
+fn make_again(place: &Place, listener: &mut Option<Listener>) {
+    match make(place) {
+        Ok(again) => {
+            *listener = Some(again);
+            tracing::info!(socket.path = %place.socket().display(), "the socket was gone and is made again");
+        }
+        Err(error) => tracing::debug!(error = format!("{error:#}"), "cannot make the socket again yet"),
+    }
+}
+
+async fn accept(listener: Option<&Listener>) -> Option<UnixStream> {
+    let Some(listener) = listener else { return std::future::pending().await };
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
+        Ok(stream) => Some(stream),
         Err(error) => {
             // Out of file descriptors, as a rule: connections wait in the kernel's queue until some are back.
             tracing::debug!(error = %error, "cannot accept a connection");
@@ -88,59 +142,78 @@ async fn accept(
     }
 }
 
-async fn connection(stream: UnixStream, shared: &Arc<Shared>, container: &str, peer: Peer, stop: &CancellationToken) {
-    let first = tokio::select! {
-        first = first_bytes(&stream) => first,
-        () = stop.cancelled() => first_bytes_there(&stream),
-    };
-    match first {
-        First::Http => http::serve(stream, Arc::clone(shared), container.to_owned(), peer, stop.clone()).await,
-        First::Lines => lines::serve(stream, &shared.intake, container, peer, stop).await,
-        First::Nothing => {}
+/// Serves one connection to its end. Each protocol's state is made only once it is known which one it is.
+async fn connection(
+    mut stream: UnixStream,
+    shared: Arc<Shared>,
+    container: String,
+    stop: CancellationToken,
+    crowd: Arc<Notify>,
+    is_late: bool,
+) {
+    let peer = peer_of(&stream);
+    let mut bytes = [0; LONGEST_METHOD];
+    let (protocol, length) = first_bytes(&mut stream, &mut bytes, &stop, &crowd).await;
+    let first = &bytes[..length];
+    match protocol {
+        Some(Protocol::Http) => Box::pin(http::serve(stream, first, shared, container, peer, stop)).await,
+        Some(Protocol::Lines) if !is_late => Box::pin(lines::serve(stream, first, &shared, &container, peer, &stop)).await,
+        Some(Protocol::Lines) | None => {}
     }
 }
 
-enum First {
+/// Serves one connection, as [`serve`] does those of a socket.
+pub async fn serve_one(stream: UnixStream, shared: Arc<Shared>, container: String, stop: CancellationToken) {
+    connection(stream, shared, container, stop, Arc::default(), false).await;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
     Http,
     Lines,
-    Nothing,
 }
 
-/// Looks at the first bytes without taking them, until they tell.
-async fn first_bytes(stream: &UnixStream) -> First {
+/// Reads until the bytes tell what they are, and says how many those were. Nothing when nobody says anything.
+async fn first_bytes(
+    stream: &mut UnixStream,
+    bytes: &mut [u8; LONGEST_METHOD],
+    stop: &CancellationToken,
+    crowd: &Notify,
+) -> (Option<Protocol>, usize) {
+    let since = Instant::now();
+    let mut length = 0;
     loop {
-        if stream.readable().await.is_err() {
-            return First::Nothing;
-        }
-        if let Some(first) = peek(stream) {
-            return first;
-        }
-        // The start of a method, and no more yet: the socket stays readable, so look again when time has passed.
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-fn first_bytes_there(stream: &UnixStream) -> First {
-    peek(stream).unwrap_or(First::Lines)
-}
-
-/// What the bytes that are there tell, if they do.
-fn peek(stream: &UnixStream) -> Option<First> {
-    use rustix::net::{RecvFlags, recv};
-    let mut bytes = [0; 8];
-    match recv(stream, &mut bytes[..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-        Ok((_, 0)) => Some(First::Nothing),
-        Ok((_, length)) => {
-            let bytes = &bytes[..length];
-            if METHODS.iter().any(|method| bytes.starts_with(method)) {
-                return Some(First::Http);
+        let read = tokio::select! {
+            biased;
+            read = stream.read(&mut bytes[length..]) => read.unwrap_or(0),
+            () = stop.cancelled() => {
+                let read = tokio::time::timeout(lines::LAST_BYTES, stream.read(&mut bytes[length..])).await;
+                read.map_or(0, |read| read.unwrap_or(0))
             }
-            let undecided = METHODS.iter().any(|method| method.starts_with(bytes));
-            (!undecided).then_some(First::Lines)
+            () = crowd.notified() => {
+                if length == 0 && since.elapsed() >= SILENCE {
+                    return (None, 0);
+                }
+                continue;
+            }
+        };
+        length += read;
+        match told(&bytes[..length]) {
+            Some(protocol) => return (Some(protocol), length),
+            // Nothing more will come: what looked like the start of a method is a line.
+            None if read == 0 => return ((length > 0).then_some(Protocol::Lines), length),
+            None => {}
         }
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => None,
-        Err(_) => Some(First::Nothing),
     }
+}
+
+/// What the bytes so far tell.
+fn told(bytes: &[u8]) -> Option<Protocol> {
+    if METHODS.iter().any(|method| bytes.starts_with(method)) {
+        return Some(Protocol::Http);
+    }
+    let is_open = METHODS.iter().any(|method| method.starts_with(bytes));
+    (!is_open).then_some(Protocol::Lines)
 }
 
 fn peer_of(stream: &UnixStream) -> Peer {
@@ -153,3 +226,6 @@ fn peer_of(stream: &UnixStream) -> Peer {
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ pub mod frame;
 mod ids;
 mod segment;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -27,9 +27,6 @@ use segment::{HeaderError, Segment, Tail};
 
 /// Bytes of one segment: small beside the bound, so that space comes back soon, large beside the longest record.
 const SEGMENT: u64 = 4 * 1024 * 1024;
-
-/// Bytes of the buffer for frames that are kept between two appends.
-const KEPT_BUFFER: usize = 64 * 1024;
 
 /// A position of the spool, as the checkpoint holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +79,12 @@ pub struct Spool {
     directory: PathBuf,
     generation: u64,
     limit: u64,
+    /// Everything below is acknowledged.
+    acknowledged: u64,
     /// Oldest first, never empty; the last is written to.
     segments: VecDeque<Segment>,
     ids: KnownIds,
+    /// Frames on their way to the file.
     frames: Vec<u8>,
 }
 
@@ -155,28 +155,32 @@ impl Spool {
     }
 
     /// Appends records, all of them or none. An empty spool takes any batch, or a large one would wait for ever.
-    pub fn append<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) -> Result<Vec<Accepted>, AppendError> {
+    pub fn append<'a, I>(&mut self, entries: I) -> Result<Vec<Accepted>, AppendError>
+    where
+        I: IntoIterator<Item = Entry<'a>, IntoIter: Clone>,
+    {
+        let entries = entries.into_iter();
         let base = self.end();
-        let mut frames = std::mem::take(&mut self.frames);
-        frames.clear();
-        let mut accepted = Vec::new();
-        let mut new_ids = Vec::new();
-        for entry in entries {
-            if let Some(id) = entry.id {
-                if self.ids.contains(id) || new_ids.contains(&id) {
-                    accepted.push(Accepted::Known);
-                    continue;
-                }
-                new_ids.push(id);
+        let mut length = 0;
+        let mut accepted = Vec::with_capacity(entries.size_hint().0);
+        let mut new_ids = HashSet::new();
+        for entry in entries.clone() {
+            if entry.id.is_some_and(|id| self.ids.contains(id) || !new_ids.insert(id)) {
+                accepted.push(Accepted::Known);
+                continue;
             }
-            let start = base + frames.len() as u64;
-            let length = frame::encode(&entry, &mut frames) as u64;
-            accepted.push(Accepted::New { start, end: start + length });
+            let start = base + length;
+            length += frame::length(&entry);
+            accepted.push(Accepted::New { start, end: base + length });
         }
-        let result = self.write(&frames);
-        frames.shrink_to(KEPT_BUFFER);
-        self.frames = frames;
-        result?;
+        if length == 0 {
+            return Ok(accepted);
+        }
+        self.make_room(length)?;
+        let new = entries.zip(&accepted).filter(|(_, accepted)| **accepted != Accepted::Known).map(|(entry, _)| entry);
+        if let Some(segment) = self.segments.back_mut() {
+            segment.append(new, &mut self.frames).map_err(AppendError::Write)?;
+        }
         for id in new_ids {
             self.ids.insert(id);
         }
@@ -205,13 +209,19 @@ impl Spool {
         Ok(Some(at))
     }
 
-    /// Frees the segments that lie below an acknowledged position.
+    /// Everything below this position is acknowledged: the segments that lie below it are freed.
     pub fn free(&mut self, position: u64) -> io::Result<()> {
-        let is_used_up = self.segments.back().is_some_and(|segment| segment.length() >= SEGMENT / 4);
+        self.acknowledged = position;
+        let is_used_up = self.segments.back().is_some_and(|segment| segment.length() >= self.segment_limit() / 4);
         let rolled = if position >= self.end() && is_used_up { self.roll() } else { Ok(()) };
+        self.free_segments()?;
+        rolled
+    }
+
+    fn free_segments(&mut self) -> io::Result<()> {
         while self.segments.len() > 1
             && let Some(oldest) = self.segments.front()
-            && oldest.end() <= position
+            && oldest.end() <= self.acknowledged
         {
             match std::fs::remove_file(oldest.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -222,13 +232,18 @@ impl Spool {
             self.segments.pop_front();
             self.ids.free(&self.directory, start);
         }
-        rolled
+        Ok(())
+    }
+
+    /// Bytes of one segment: a small spool has small ones, so that something can be freed before it is full.
+    fn segment_limit(&self) -> u64 {
+        SEGMENT.min(self.limit / 4)
     }
 
     fn create(directory: &Path, limit: u64, generation: u64) -> io::Result<Self> {
         let ids = KnownIds::load(directory)?;
         let segments = VecDeque::from([Segment::create(directory, generation, 0)?]);
-        Ok(Self { directory: directory.to_owned(), generation, limit, segments, ids, frames: Vec::new() })
+        Ok(Self { directory: directory.to_owned(), generation, limit, acknowledged: 0, segments, ids, frames: Vec::new() })
     }
 
     /// Nothing where no segment was ever written to.
@@ -248,7 +263,8 @@ impl Spool {
                 segment.cut(position)?;
             }
         }
-        let mut spool = Self { directory: directory.to_owned(), generation, limit, segments, ids, frames: Vec::new() };
+        let mut spool =
+            Self { directory: directory.to_owned(), generation, limit, acknowledged: 0, segments, ids, frames: Vec::new() };
         spool.leave_older_format()?;
         Ok(Some(spool))
     }
@@ -268,19 +284,22 @@ impl Spool {
         }
     }
 
-    fn write(&mut self, frames: &[u8]) -> Result<(), AppendError> {
-        let length = frames.len() as u64;
-        if length == 0 {
-            return Ok(());
+    /// Makes sure that this many bytes may be appended to the last segment.
+    fn make_room(&mut self, length: u64) -> Result<(), AppendError> {
+        let is_full = |spool: &Self| spool.held() > 0 && spool.held() + length > spool.limit;
+        if is_full(self) && self.acknowledged >= self.end() {
+            // All of it is sent; only the segment that is written to was kept.
+            self.roll().and_then(|()| self.free_segments()).map_err(AppendError::Write)?;
         }
-        if self.held() > 0 && self.held() + length > self.limit {
+        if is_full(self) {
             return Err(AppendError::Full);
         }
-        let is_large = |segment: &Segment| segment.length() > 0 && segment.length() + length > SEGMENT;
+        let limit = self.segment_limit();
+        let is_large = |segment: &Segment| segment.length() > 0 && segment.length() + length > limit;
         if self.segments.back().is_some_and(is_large) {
             self.roll().map_err(AppendError::Write)?;
         }
-        self.segments.back_mut().map_or(Ok(()), |segment| segment.append(frames)).map_err(AppendError::Write)
+        Ok(())
     }
 
     /// Closes the segment that is written to and starts the next.

@@ -10,20 +10,24 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
+use super::room::FREE;
 use super::{RECORD_LIMIT, Shared};
 use crate::spool::Peer;
 
 /// Bytes of the longest request body: room for many records, bounded so that a few writers cannot fill the memory.
 const BODY_LIMIT: usize = 2 * RECORD_LIMIT;
+/// Records of one request: what is kept of each beside its bytes stays small.
+const RECORDS_LIMIT: usize = 16_384;
 /// Bytes of the longest body that is read to its end to answer it.
 const LONGEST_ANSWERED: usize = 64 * 1024 * 1024;
 /// How long a client may take for the head of a request.
@@ -31,8 +35,19 @@ const HEAD_TIME: std::time::Duration = std::time::Duration::from_secs(30);
 
 type Answer = Response<Full<Bytes>>;
 
-/// Serves one connection until the client closes it, or the answer that is being made when reading ends.
-pub async fn serve(stream: UnixStream, shared: Arc<Shared>, container: String, peer: Peer, stop: CancellationToken) {
+/// Serves one connection until the client closes it, or the answer that is being made when reading ends. `first` is what was
+/// read before. One that is made when reading has ended already gets one answer.
+pub async fn serve(
+    stream: UnixStream,
+    first: &[u8],
+    shared: Arc<Shared>,
+    container: String,
+    peer: Peer,
+    stop: CancellationToken,
+) {
+    let is_late = stop.is_cancelled();
+    let (reading, writing) = stream.into_split();
+    let stream = tokio::io::join(std::io::Cursor::new(first).chain(reading), writing);
     let answer = |request| {
         let (shared, container, stop) = (Arc::clone(&shared), container.clone(), stop.clone());
         async move { Ok::<_, Infallible>(answer(request, &shared, &container, peer, &stop).await) }
@@ -40,12 +55,15 @@ pub async fn serve(stream: UnixStream, shared: Arc<Shared>, container: String, p
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        .max_buf_size(64 * 1024)
+        .max_buf_size(FREE)
+        .keep_alive(!is_late)
+        // A client may say that it has nothing more to say, and still listen.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service_fn(answer));
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = stop.cancelled() => {
+        () = stop.cancelled(), if !is_late => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -73,7 +91,15 @@ async fn post(request: Request<Incoming>, shared: &Shared, container: &str, peer
         return ending();
     }
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let bytes = match read_body(request.into_body()).await {
+    let body = request.into_body();
+    // What has no length may be as long as is possible; what is too long is not kept.
+    let length = body.size_hint().exact().map_or(Some(BODY_LIMIT), |length| usize::try_from(length).ok());
+    let length = length.filter(|length| *length <= BODY_LIMIT);
+    let room = tokio::select! {
+        room = shared.room.take(length.unwrap_or(0)) => room,
+        () = stop.cancelled() => return ending(),
+    };
+    let bytes = match read_body(body, length).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
             return problem(
@@ -83,11 +109,15 @@ async fn post(request: Request<Incoming>, shared: &Shared, container: &str, peer
         }
         Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
     };
-    let records = match body::records(&content_type, &bytes) {
+    let records = match body::records(&content_type, &bytes, RECORDS_LIMIT) {
         Ok(records) => records,
         Err(body::BodyError::Record { line, reason }) => {
             let error = format!("line {line}: {reason}; nothing was accepted");
             return json_answer(StatusCode::BAD_REQUEST, &json!({ "ok": false, "error": error, "line": line }));
+        }
+        Err(body::BodyError::TooMany) => {
+            let error = format!("the body has more than {RECORDS_LIMIT} records; send them in parts; nothing was accepted");
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, &error);
         }
         Err(body::BodyError::TooLong { line, length }) => {
             let error =
@@ -101,19 +131,23 @@ async fn post(request: Request<Incoming>, shared: &Shared, container: &str, peer
         ids = shared.intake.accept(container, peer, &raws) => ids,
         () = stop.cancelled() => return ending(),
     };
+    let Some(ids) = ids else { return ending() };
+    drop(room);
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     json_answer(StatusCode::ACCEPTED, &json!({ "accepted": ids.len(), "ids": ids }))
 }
 
-/// The whole body; nothing when it is too long. It is read to its end all the same, up to a bound: a client that is still
-/// writing when the connection closes would see that and not the answer.
-async fn read_body(mut body: Incoming) -> Result<Option<Vec<u8>>, hyper::Error> {
-    let mut bytes = Vec::new();
+/// The whole body, of which this length is expected; nothing when it is too long. It is read to its end all the same, up to
+/// a bound: a client that is still writing when the connection closes would see that and not the answer.
+async fn read_body(mut body: Incoming, expected: Option<usize>) -> Result<Option<Vec<u8>>, hyper::Error> {
+    let limit = expected.map_or(0, |_| BODY_LIMIT);
+    // One allocation of the right size: growing would hold both the old and the new one.
+    let mut bytes = Vec::with_capacity(expected.unwrap_or(0));
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
         length += data.len();
-        if length <= BODY_LIMIT {
+        if length <= limit {
             bytes.extend_from_slice(&data);
         } else if length > LONGEST_ANSWERED {
             break;
@@ -121,7 +155,7 @@ async fn read_body(mut body: Incoming) -> Result<Option<Vec<u8>>, hyper::Error> 
             bytes = Vec::new();
         }
     }
-    Ok((length <= BODY_LIMIT).then_some(bytes))
+    Ok((length <= limit).then_some(bytes))
 }
 
 fn metrics(shared: &Shared) -> Answer {

@@ -2,15 +2,19 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use message::{Source, body::Body, id};
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::SPOOL_LABEL;
 use crate::spool::{Accepted, AppendError, Entry, Form, Peer, Spool};
+
+/// How long a writer waits at most before it is tried again to take its record.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The way into the spool.
 #[derive(Debug, Clone)]
@@ -21,8 +25,10 @@ pub struct Intake {
     written: Arc<Notify>,
     /// Told when space was freed.
     freed: Arc<Notify>,
-    /// Nothing is accepted any more.
-    closed: Arc<AtomicBool>,
+    /// Cancelled when nothing is taken any more.
+    closed: CancellationToken,
+    /// Whether writers wait, which is told once.
+    is_waited_for: Arc<AtomicBool>,
 }
 
 impl Intake {
@@ -33,14 +39,10 @@ impl Intake {
             spool: Arc::new(Mutex::new(spool)),
             pod_uid: pod_uid.into(),
             written,
-            freed: Arc::new(Notify::new()),
-            closed: Arc::default(),
+            freed: Arc::default(),
+            closed: CancellationToken::new(),
+            is_waited_for: Arc::default(),
         }
-    }
-
-    /// Accepts nothing more: what came now would be read no more. Its writer waits, and gets no answer from this process.
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
     }
 
     /// The spool itself. Never held across an await.
@@ -58,29 +60,40 @@ impl Intake {
         self.freed.notify_waiters();
     }
 
+    /// Takes nothing more: what the spool holds is all that will be sent.
+    pub fn close(&self) {
+        self.closed.cancel();
+    }
+
     /// Appends records, all or none, and gives the ids of their messages. Waits while the spool is full or the disk
-    /// refuses: the record stays with its writer.
-    pub async fn accept(&self, container: &str, peer: Peer, raws: &[&[u8]]) -> Vec<Uuid> {
-        let mut told = false;
+    /// refuses: the record stays with its writer. Nothing when nothing is taken any more.
+    pub async fn accept(&self, container: &str, peer: Peer, raws: &[&[u8]]) -> Option<Vec<Uuid>> {
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
-            if self.closed.load(Ordering::Relaxed) {
-                return std::future::pending().await;
+            if self.closed.is_cancelled() {
+                return None;
             }
             match self.try_accept(container, peer, raws) {
-                Ok(ids) => return ids,
+                Ok(ids) => {
+                    if self.is_waited_for.swap(false, Ordering::Relaxed) {
+                        tracing::info!("the spool takes records again");
+                    }
+                    return Some(ids);
+                }
                 Err(error) => {
-                    if !told {
+                    if !self.is_waited_for.swap(true, Ordering::Relaxed) {
                         tracing::warn!(error = format!("{:#}", anyhow::Error::new(error)), "writers wait for the spool");
-                        told = true;
                     }
                 }
             }
-            // A full disk gets room without our freeing anything.
-            let again = tokio::time::sleep(std::time::Duration::from_millis(500));
-            tokio::select! { () = freed => {}, () = again => {} }
+            tokio::select! {
+                () = freed => {}
+                // A full disk gets room without our freeing anything.
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = self.closed.cancelled() => return None,
+            }
         }
     }
 

@@ -1,50 +1,81 @@
 //! The line protocol: each line is a JSON object or plain text, and nothing is answered. What was read is accepted; a line
 //! without an end is accepted when the writer closes, or when reading ends for good.
 
+use std::io;
 use std::time::Duration;
 
 use records::Cutter;
-use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
-use super::intake::Intake;
+use super::room::FREE;
+use super::{RECORD_LIMIT, Shared};
 use crate::spool::Peer;
 
 /// Bytes of one read.
 const READ: usize = 16 * 1024;
 /// Once stopping, how long to wait for bytes that were written before and not yet read.
-const LAST_BYTES: Duration = Duration::from_millis(20);
+pub const LAST_BYTES: Duration = Duration::from_millis(20);
 
-/// Reads lines until the writer closes, or reading ends.
-pub async fn serve(mut stream: UnixStream, intake: &Intake, container: &str, peer: Peer, stop: &CancellationToken) {
+/// Reads lines until the writer closes, or reading ends. `first` is what was read before. A connection that waits for more
+/// of a short line holds that line alone; the rest of a long one is read when there is room.
+pub async fn serve(stream: UnixStream, first: &[u8], shared: &Shared, container: &str, peer: Peer, stop: &CancellationToken) {
     let mut cutter = Cutter::new(0);
-    let mut buffer = vec![0; READ];
-    let mut lines = Lines::default();
+    cutter.push(first);
+    let mut room = None;
     loop {
-        let read = tokio::select! {
+        accept(&mut cutter, shared, container, peer).await;
+        if cutter.pending() == 0 {
+            // What a long line needed goes with it.
+            cutter = Cutter::new(0);
+            room = None;
+        } else if cutter.pending() > FREE && room.is_none() {
+            room = shared.room.take(RECORD_LIMIT).await;
+        }
+        tokio::select! {
             biased;
-            read = stream.read(&mut buffer) => read,
-            () = stop.cancelled() => match tokio::time::timeout(LAST_BYTES, stream.read(&mut buffer)).await {
-                Ok(read) => read,
-                Err(_) => break,
+            readable = stream.readable() => if readable.is_err() { break },
+            () = stop.cancelled() => if !matches!(tokio::time::timeout(LAST_BYTES, stream.readable()).await, Ok(Ok(()))) {
+                break;
             },
-        };
-        match read {
+        }
+        match read(&stream, &mut cutter) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             // A writer that dies resets its connection: what came before is as good as after a close.
             Ok(0) | Err(_) => break,
-            Ok(length) => cutter.push(&buffer[..length]),
+            Ok(_) => {}
         }
-        lines.take_from(&mut cutter);
-        lines.accept(intake, container, peer).await;
     }
     while let Some(line) = cutter.finish() {
-        lines.push(line.bytes);
+        if !is_blank(line.bytes) {
+            shared.intake.accept(container, peer, &[line.bytes]).await;
+        }
     }
-    lines.accept(intake, container, peer).await;
 }
 
-/// The lines of one read, which are accepted together.
+/// Reads once. The buffer is gone before anything is waited for.
+fn read(stream: &UnixStream, cutter: &mut Cutter) -> io::Result<usize> {
+    let mut buffer = [0; READ];
+    let length = stream.try_read(&mut buffer)?;
+    cutter.push(&buffer[..length]);
+    Ok(length)
+}
+
+/// Accepts the lines that are whole: those of one read together, a long one without a copy.
+async fn accept(cutter: &mut Cutter, shared: &Shared, container: &str, peer: Peer) {
+    let mut lines = Lines::default();
+    while let Some(line) = cutter.next_line() {
+        if line.bytes.len() > READ {
+            lines.accept(shared, container, peer).await;
+            shared.intake.accept(container, peer, &[line.bytes]).await;
+        } else {
+            lines.push(line.bytes);
+        }
+    }
+    lines.accept(shared, container, peer).await;
+}
+
+/// Lines that are accepted together.
 #[derive(Default)]
 struct Lines {
     bytes: Vec<u8>,
@@ -53,20 +84,14 @@ struct Lines {
 }
 
 impl Lines {
-    fn take_from(&mut self, cutter: &mut Cutter) {
-        while let Some(line) = cutter.next_line() {
-            self.push(line.bytes);
-        }
-    }
-
     fn push(&mut self, line: &[u8]) {
-        if !line.trim_ascii().is_empty() {
+        if !is_blank(line) {
             self.bytes.extend_from_slice(line);
             self.ends.push(self.bytes.len());
         }
     }
 
-    async fn accept(&mut self, intake: &Intake, container: &str, peer: Peer) {
+    async fn accept(&mut self, shared: &Shared, container: &str, peer: Peer) {
         if self.ends.is_empty() {
             return;
         }
@@ -76,9 +101,11 @@ impl Lines {
             raws.push(&self.bytes[start..end]);
             start = end;
         }
-        intake.accept(container, peer, &raws).await;
+        shared.intake.accept(container, peer, &raws).await;
         self.bytes.clear();
-        // One long line should not keep its memory for the life of the connection.
-        self.bytes.shrink_to(2 * READ);
     }
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.trim_ascii().is_empty()
 }

@@ -69,11 +69,26 @@ pub enum Frame<'a> {
     Damaged,
 }
 
+/// Bytes of the frame of a record.
+#[must_use]
+pub fn length(entry: &Entry<'_>) -> u64 {
+    let id = if entry.id.is_some() { 16 } else { 0 };
+    (PREFIX + SHORTEST + name(entry).len() + id + entry.raw.len()) as u64
+}
+
 /// Appends the frame of a record to `buffer` and gives its length. A container's name is cut at 255 bytes.
 pub fn encode(entry: &Entry<'_>, buffer: &mut Vec<u8>) -> usize {
     let start = buffer.len();
+    encode_head(entry, buffer);
+    buffer.extend_from_slice(entry.raw);
+    buffer.len() - start
+}
+
+/// Appends what stands before the bytes as they came.
+pub fn encode_head(entry: &Entry<'_>, buffer: &mut Vec<u8>) {
+    let start = buffer.len();
     buffer.extend_from_slice(&[0; PREFIX]);
-    let name = &entry.container.as_bytes()[..entry.container.len().min(255)];
+    let name = name(entry);
     buffer.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
     buffer.extend_from_slice(name);
     buffer.extend_from_slice(&entry.accepted_at.to_le_bytes());
@@ -85,12 +100,19 @@ pub fn encode(entry: &Entry<'_>, buffer: &mut Vec<u8>) -> usize {
     if let Some(id) = entry.id {
         buffer.extend_from_slice(id.as_bytes());
     }
-    buffer.extend_from_slice(entry.raw);
-    let length = u32::try_from(buffer.len() - start - PREFIX).unwrap_or(u32::MAX).to_le_bytes();
-    let checksum = checksum(length, &buffer[start + PREFIX..]).to_le_bytes();
+    let head = &buffer[start + PREFIX..];
+    let length = u32::try_from(head.len() + entry.raw.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let checksum = checksum(length, &[head, entry.raw]).to_le_bytes();
     buffer[start..start + 4].copy_from_slice(&length);
     buffer[start + 4..start + PREFIX].copy_from_slice(&checksum);
-    buffer.len() - start
+}
+
+fn name<'a>(entry: &Entry<'a>) -> &'a [u8] {
+    let mut end = entry.container.len().min(255);
+    while !entry.container.is_char_boundary(end) {
+        end -= 1;
+    }
+    &entry.container.as_bytes()[..end]
 }
 
 /// Whether a frame may begin here; tells most places where none does without computing a checksum.
@@ -113,7 +135,7 @@ pub fn decode(bytes: &[u8]) -> Frame<'_> {
     let Some(rest) = bytes.get(PREFIX..PREFIX + rest_length) else {
         return Frame::Cut(PREFIX + rest_length);
     };
-    if checksum(length.to_le_bytes(), rest) != expected {
+    if checksum(length.to_le_bytes(), &[rest]) != expected {
         return Frame::Damaged;
     }
     entry(rest).map_or(Frame::Damaged, |entry| Frame::Whole(entry, PREFIX + rest_length))
@@ -138,10 +160,12 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk::<4>().map(|chunk| u32::from_le_bytes(*chunk))
 }
 
-fn checksum(length: [u8; 4], rest: &[u8]) -> u32 {
+fn checksum(length: [u8; 4], rest: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&length);
-    hasher.update(rest);
+    for piece in rest {
+        hasher.update(piece);
+    }
     hasher.finalize()
 }
 

@@ -16,6 +16,8 @@ pub const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"acspool\n";
 const HEADER: usize = 32;
+/// Bytes of frames that are written together.
+const BUFFER: usize = 32 * 1024;
 /// Bytes that are looked through at once.
 const READ: usize = 64 * 1024;
 /// Far more than is ever appended at once.
@@ -124,21 +126,25 @@ impl Segment {
         self.length
     }
 
-    /// Appends whole frames. When the system takes only a part of them, that part is taken back.
-    pub fn append(&mut self, frames: &[u8]) -> io::Result<()> {
+    /// Appends the frames of these records, all of them or none: what the system takes of the rest is taken back. `buffer` is
+    /// only lent, and stays small: a long record is written from where it is.
+    pub fn append<'a>(&mut self, entries: impl Iterator<Item = Entry<'a>>, buffer: &mut Vec<u8>) -> io::Result<()> {
         self.write_header()?;
         self.take_back()?;
         self.is_torn = true;
-        let written = self.file.write_all_at(frames, HEADER as u64 + self.length);
-        if let Err(error) = written {
-            if let Err(error) = self.take_back() {
-                tracing::debug!(error = %error, "a part of a record is left in the spool for now");
+        match self.write(entries, buffer) {
+            Ok(length) => {
+                self.length += length;
+                self.is_torn = false;
+                Ok(())
             }
-            return Err(error);
+            Err(error) => {
+                if let Err(error) = self.take_back() {
+                    tracing::debug!(error = %error, "a part of a record is left in the spool for now");
+                }
+                Err(error)
+            }
         }
-        self.length += frames.len() as u64;
-        self.is_torn = false;
-        Ok(())
     }
 
     /// Fills `buffer` with whole frames from `position` on, about `limit` bytes of them and at least one if there is one.
@@ -229,6 +235,34 @@ impl Segment {
             Frame::Cut(needed) if needed as u64 > left => Tail::Torn(position),
             _ => Tail::Damaged,
         })
+    }
+
+    /// Writes frames behind the last one and gives their bytes.
+    fn write<'a>(&self, entries: impl Iterator<Item = Entry<'a>>, buffer: &mut Vec<u8>) -> io::Result<u64> {
+        let begin = HEADER as u64 + self.length;
+        let mut at = begin;
+        let mut put = |bytes: &[u8]| {
+            self.file.write_all_at(bytes, at)?;
+            at += bytes.len() as u64;
+            io::Result::Ok(())
+        };
+        buffer.clear();
+        for entry in entries {
+            if entry.raw.len() > BUFFER / 2 {
+                frame::encode_head(&entry, buffer);
+                put(buffer)?;
+                put(entry.raw)?;
+                buffer.clear();
+                continue;
+            }
+            frame::encode(&entry, buffer);
+            if buffer.len() > BUFFER / 2 {
+                put(buffer)?;
+                buffer.clear();
+            }
+        }
+        put(buffer)?;
+        Ok(at - begin)
     }
 
     /// Reads up to `wanted` bytes at `position`; less where the file ends.

@@ -94,6 +94,26 @@ fn a_full_spool_refuses_until_something_is_freed() {
 }
 
 #[test]
+fn a_small_spool_gets_its_room_back_too() {
+    let directory = TempDir::new().unwrap();
+    let (mut spool, _) = Spool::open(&directory.path().join("spool"), 100_000, 1, None).unwrap();
+    let record = vec![b'x'; 10_000];
+    for _ in 0..3 {
+        while spool.append([entry(&record, None)]).is_ok() {}
+        assert!(spool.held() > 80_000 && spool.held() <= 100_000);
+        spool.free(spool.end() / 2).unwrap();
+        append(&mut spool, b"fits", None);
+        spool.free(spool.end()).unwrap();
+    }
+    append(&mut spool, b"sent", None);
+    spool.free(spool.end()).unwrap();
+    assert!(spool.held() > 0, "one short record is no reason for a new file");
+    let long = vec![b'x'; 200_000];
+    append(&mut spool, &long, None);
+    check_holds(&mut spool, 0, &[long]);
+}
+
+#[test]
 fn an_id_is_accepted_once_also_after_its_segment_was_freed_and_after_a_restart() {
     let directory = TempDir::new().unwrap();
     let (mut spool, _) = open(&directory, None);

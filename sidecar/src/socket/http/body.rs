@@ -25,6 +25,8 @@ pub enum BodyError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There are more than are taken at once.
+    TooMany,
     /// A record is longer than the limit.
     TooLong {
         /// Its line in the body, from 1.
@@ -43,13 +45,13 @@ enum Form {
 }
 
 /// The records of a body.
-pub fn records<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Record<'a>>, BodyError> {
+pub fn records<'a>(content_type: &str, body: &'a [u8], limit: usize) -> Result<Vec<Record<'a>>, BodyError> {
     let records = match form_of(content_type) {
-        Form::Json => json(body)?,
-        Form::Lines => lines(body)?,
+        Form::Json => json(body, limit)?,
+        Form::Lines => lines(body, limit)?,
         Form::Unknown if !looks_like_json(body) => text(body),
-        Form::Unknown if serde_json::from_slice::<IgnoredAny>(body).is_ok() => json(body)?,
-        Form::Unknown if every_line_is_an_object(body) => lines(body)?,
+        Form::Unknown if serde_json::from_slice::<IgnoredAny>(body).is_ok() => json(body, limit)?,
+        Form::Unknown if every_line_is_an_object(body) => lines(body, limit)?,
         Form::Text | Form::Unknown => text(body),
     };
     if records.is_empty() {
@@ -69,17 +71,23 @@ fn form_of(content_type: &str) -> Form {
     }
 }
 
-fn json(body: &[u8]) -> Result<Vec<Record<'_>>, BodyError> {
+fn json(body: &[u8], limit: usize) -> Result<Vec<Record<'_>>, BodyError> {
     let trimmed = body.trim_ascii();
     if trimmed.first() == Some(&b'[') {
         let values: Vec<&RawValue> = serde_json::from_slice(trimmed).map_err(|error| unreadable(&error, 1))?;
+        if values.len() > limit {
+            return Err(BodyError::TooMany);
+        }
         return values.into_iter().map(|value| object(value.get().as_bytes(), line_of(body, value.get()))).collect();
     }
     Ok(vec![object(trimmed, 1)?])
 }
 
-fn lines(body: &[u8]) -> Result<Vec<Record<'_>>, BodyError> {
+fn lines(body: &[u8], limit: usize) -> Result<Vec<Record<'_>>, BodyError> {
     let lines = body.split(|byte| *byte == b'\n').enumerate();
+    if lines.clone().filter(|(_, line)| !line.trim_ascii().is_empty()).nth(limit).is_some() {
+        return Err(BodyError::TooMany);
+    }
     lines.filter(|(_, line)| !line.trim_ascii().is_empty()).map(|(index, line)| object(line.trim_ascii(), index + 1)).collect()
 }
 

@@ -1,5 +1,9 @@
-use super::{BodyError, records};
+use super::BodyError;
 use crate::socket::RECORD_LIMIT;
+
+fn records<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<super::Record<'a>>, BodyError> {
+    super::records(content_type, body, 4)
+}
 
 #[track_caller]
 fn check(content_type: &str, body: &str, expected: &[&str]) {
@@ -12,6 +16,7 @@ fn check(content_type: &str, body: &str, expected: &[&str]) {
 fn check_refused(content_type: &str, body: &str, expected_line: usize) {
     match records(content_type, body.as_bytes()) {
         Err(BodyError::Record { line, .. } | BodyError::TooLong { line, .. }) => assert_eq!(line, expected_line),
+        Err(BodyError::TooMany) => panic!("too many"),
         Ok(records) => panic!("{} taken", records.len()),
     }
 }
@@ -59,4 +64,11 @@ fn a_record_over_the_limit_is_refused_and_a_long_text_becomes_several() {
     let text = "ü\n".repeat(RECORD_LIMIT / 3 + 1);
     let found = records("text/plain", text.as_bytes()).unwrap();
     assert!(found.len() > 1 && found.iter().all(|record| record.len() <= RECORD_LIMIT));
+}
+
+#[test]
+fn more_records_than_are_taken_at_once_are_refused() {
+    assert!(records("application/x-ndjson", b"{}\n\n{}\n{}\n{}\n").is_ok());
+    assert_eq!(records("application/x-ndjson", b"{}\n{}\n{}\n{}\n{}\n"), Err(BodyError::TooMany));
+    assert_eq!(records("application/json", b"[{},{},{},{},{}]"), Err(BodyError::TooMany));
 }
