@@ -6,6 +6,8 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+const DEFAULT_FILTER: &str = "info";
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -22,20 +24,40 @@ pub enum LogFormat {
 #[command(next_help_heading = "Logs")]
 pub struct LogArgs {
     /// What is logged: a level (error, warn, info, debug, trace) or directives such as `info,sidecar=debug`
-    #[arg(long, env = "AGENT_COMMS_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "AGENT_COMMS_LOG", default_value = DEFAULT_FILTER, value_name = "FILTER")]
     pub log: String,
     /// How log lines look
     #[arg(long, env = "AGENT_COMMS_LOG_FORMAT", default_value = "auto", value_name = "FORMAT")]
     pub log_format: LogFormat,
 }
 
+impl LogArgs {
+    /// What is logged where nobody says.
+    #[must_use]
+    pub fn default_filter() -> &'static str {
+        DEFAULT_FILTER
+    }
+}
+
+/// Whether a filter can be read.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_filter(filter: &str) -> Result<(), String> {
+    read_filter(filter).map(drop)
+}
+
+fn read_filter(filter: &str) -> Result<EnvFilter, String> {
+    let builder = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    builder.parse(filter).map_err(|error| error.to_string())
+}
+
 /// Starts logging. A filter that cannot be read means `info`, told in the first line: logs are no reason to refuse work.
 /// A second call in one process changes nothing.
 pub fn start(args: &LogArgs) {
-    let parsed = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&args.log);
-    let (filter, problem) = match parsed {
+    let (filter, problem) = match read_filter(&args.log) {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), Some(error)),
+        Err(error) => (EnvFilter::new(DEFAULT_FILTER), Some(error)),
     };
     let terminal = std::io::stderr().is_terminal();
     let json = match args.log_format {
