@@ -6,6 +6,7 @@
 mod lenient;
 mod parsing;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,8 +36,12 @@ pub struct Cli {
 pub enum Command {
     /// Read sockets and files and publish them, until SIGTERM
     Run(Box<RunArgs>),
-    /// Wait until the sockets exist, two seconds at most
-    Ready(PlaceArgs),
+    /// Put the binary where steps find it, and wait until the sockets exist, two seconds at most
+    Ready(ReadyArgs),
+    /// The same, as an init container
+    Init(ReadyArgs),
+    /// Run a command as if it ran alone, and hand over what it writes and how it ends
+    Exec(ExecArgs),
     /// Say one message through the socket
     Emit(EmitArgs),
     /// Show what a log becomes, to try rules and patterns
@@ -54,6 +59,28 @@ pub struct PlaceArgs {
     pub containers: Vec<String>,
 }
 
+/// Settings of `ready` and `init`.
+#[derive(Debug, Clone, Args)]
+pub struct ReadyArgs {
+    /// Directory to put this binary into; none: steps do not need it
+    #[arg(long, env = "AGENT_COMMS_INSTALL_DIR", value_name = "DIR")]
+    pub install_dir: Option<PathBuf>,
+    #[command(flatten)]
+    /// Where the sockets are.
+    pub place: PlaceArgs,
+}
+
+/// Settings of `exec`.
+#[derive(Debug, Clone, Args)]
+pub struct ExecArgs {
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+    /// The socket
+    #[arg(long, env = "AGENT_COMMS_SOCKET", default_value = "/run/agent-comms/agent.sock", value_name = "FILE")]
+    pub socket: PathBuf,
+}
+
 /// Settings of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
@@ -63,6 +90,12 @@ pub struct RunArgs {
     /// Files to follow: `[container:]glob,...`
     #[arg(long, env = "AGENT_COMMS_FILES", value_delimiter = ',', value_parser = Pattern::parse, value_name = "GLOB,...")]
     pub files: Vec<Pattern>,
+    /// Those of the containers that end before the step begins: of their end nothing is told
+    #[arg(long, env = "AGENT_COMMS_INIT_CONTAINERS", value_delimiter = ',', value_name = "NAME,...")]
+    pub init_containers: Vec<String>,
+    /// A container that fails is started again: its failure is told only when the pod ends
+    #[arg(long, env = "AGENT_COMMS_RESTARTS")]
+    pub restarts: bool,
     /// A pod depends on this process: nothing but SIGTERM ends it
     #[arg(long, env = "AGENT_COMMS_IN_POD")]
     pub in_pod: bool,
@@ -75,6 +108,9 @@ pub struct RunArgs {
     /// Messages a second that may be sent, 0 for any number
     #[arg(long, env = "AGENT_COMMS_RATE_MESSAGES", default_value_t = 2_000, value_name = "N")]
     pub rate_messages: u32,
+    /// The same, as a pod's annotation says it; it goes before
+    #[arg(long, env = "AGENT_COMMS_RATE", value_name = "N")]
+    pub rate: Option<u32>,
     /// Bytes a second that may be sent, 0 for any number
     #[arg(long, env = "AGENT_COMMS_RATE_BYTES", default_value_t = 4 * 1024 * 1024, value_name = "N")]
     pub rate_bytes: u32,
@@ -84,6 +120,9 @@ pub struct RunArgs {
     #[command(flatten)]
     /// How lines become messages.
     pub parsing: ParsingArgs,
+    /// TCP port for `/metrics`, beside the sockets; none: no port
+    #[arg(long, env = "AGENT_COMMS_METRICS_PORT", value_name = "PORT")]
+    pub metrics_port: Option<u16>,
     #[command(flatten)]
     /// Where the sockets are.
     pub place: PlaceArgs,
@@ -220,7 +259,7 @@ impl RunArgs {
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         let or_any = |number: u32| if number == 0 { f64::INFINITY } else { f64::from(number) };
-        let (messages, bytes) = (or_any(self.rate_messages), or_any(self.rate_bytes));
+        let (messages, bytes) = (or_any(self.rate.unwrap_or(self.rate_messages)), or_any(self.rate_bytes));
         (messages.is_finite() || bytes.is_finite()).then_some(Rate { messages, bytes, burst: Duration::from_secs(10) })
     }
 }

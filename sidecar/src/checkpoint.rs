@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use records::RecorderState;
 use serde::{Deserialize, Serialize};
 
+use crate::steps::StepRecord;
+
 /// The format that this version writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
 
@@ -25,6 +27,9 @@ pub struct Checkpoint {
     pub sources: Vec<SourceRecord>,
     /// The newest generation of each label, also of sources that are gone: a generation is never used twice.
     pub generations: BTreeMap<String, u64>,
+    /// How the step's containers ended, those that did.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub steps: BTreeMap<String, StepRecord>,
 }
 
 /// Where one source stands.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use service::signals::Stop;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ledger::Ledger;
@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::publish::connection::{Connecting, Connection, Hints};
 use crate::publish::saving::Saving;
 use crate::publish::{CHECK, Publisher};
-use crate::reader::Reader;
+use crate::reader::{Outgoing, Reader};
 use crate::socket::intake::Intake;
 
 /// How often files are looked at whatever is heard of them.
@@ -22,6 +22,9 @@ const POLL: Duration = Duration::from_millis(250);
 const SEARCH_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections may take to hand over what they had read, once the step has ended.
 const LAST_RECORDS: Duration = Duration::from_millis(500);
+
+/// How long the words of the end alone wait for a connection: a step that said nothing is not held for them.
+const LONELY_WORDS: Duration = Duration::from_secs(2);
 
 /// Everything that moves records.
 #[derive(Debug)]
@@ -47,8 +50,10 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// Reads and publishes until the token is cancelled, then to the end of everything, at most for `drain_time`.
-    pub async fn run(mut self, stop: &CancellationToken, connections: TaskTracker, drain_time: Duration) {
+    /// Reads and publishes until it is told to stop, then to the end of everything, at most for `drain_time` and not after
+    /// it is told a second time.
+    pub async fn run(mut self, signals: &Stop, connections: TaskTracker, drain_time: Duration) {
+        let stop = &signals.stop;
         let mut connection = None;
         let mut searched_at = None;
         while !stop.is_cancelled() {
@@ -64,7 +69,8 @@ impl Pump {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        let deadline = Instant::now() + drain_time;
+        let told_to_stop_at = Instant::now();
+        let mut deadline = told_to_stop_at + drain_time;
         connections.close();
         // Those that wait for room in a full spool get it from what is sent meanwhile.
         let handed_over = connections.wait();
@@ -78,14 +84,18 @@ impl Pump {
             }
             let wait = self.turn(&mut connection);
             let is_over = self.reader.is_finished() && self.publisher.is_empty();
-            if is_over || Instant::now() >= deadline {
+            if is_over || Instant::now() >= deadline || signals.at_once.is_cancelled() {
                 break;
+            }
+            if connection.is_none() && self.has_only_last_words() {
+                deadline = deadline.min(told_to_stop_at + LONELY_WORDS);
             }
             self.saving.save_when_due(&mut self.ledger, &self.metrics);
             let wait = wait.min(CHECK).min(deadline.saturating_duration_since(Instant::now()));
             tokio::select! {
                 () = &mut handed_over, if handing_over => handing_over = false,
                 () = tokio::time::sleep_until(hand_over_by), if handing_over => handing_over = false,
+                () = signals.at_once.cancelled() => {}
                 () = self.happening(&mut connection) => {}
                 () = tokio::time::sleep(wait) => {}
             }
@@ -166,6 +176,11 @@ impl Pump {
             self.metrics.files_behind.set(i64::try_from(files).unwrap_or(i64::MAX));
             self.metrics.spool_behind.set(i64::try_from(spool).unwrap_or(i64::MAX));
         }
+    }
+
+    /// Whether nothing that a step said is left, only what is said of its end.
+    fn has_only_last_words(&self) -> bool {
+        self.reader.is_finished() && self.publisher.unstored().all(Outgoing::is_of_the_end)
     }
 
     async fn end(mut self, connection: Option<Connection>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::checkpoint::{Checkpoint, FileIdentity, Place, SourceRecord};
+use crate::steps::StepRecord;
 
 /// Names a source within this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +19,7 @@ pub struct Ledger {
     generations: BTreeMap<String, u64>,
     /// Records of an earlier process whose files were not found yet.
     absent: Vec<SourceRecord>,
+    steps: BTreeMap<String, StepRecord>,
     next: u32,
     changed: bool,
 }
@@ -29,7 +31,7 @@ impl Ledger {
         let mut absent = checkpoint.sources;
         let surplus = absent.len().saturating_sub(MOST_ABSENT);
         absent.drain(..surplus);
-        Self { generations: checkpoint.generations, absent, ..Self::default() }
+        Self { generations: checkpoint.generations, steps: checkpoint.steps, absent, ..Self::default() }
     }
 
     /// Takes the record of this file out of those that were not found yet.
@@ -95,6 +97,36 @@ impl Ledger {
         self.changed = true;
     }
 
+    /// How a container ended, if it did.
+    #[must_use]
+    pub fn step(&self, container: &str) -> Option<&StepRecord> {
+        self.steps.get(container)
+    }
+
+    /// A container ended; bytes and lines of its output were not captured. Its end was told, or is told, once.
+    pub fn step_ended(&mut self, container: &str, exit_code: i32, missed: (u64, u64)) {
+        let told = self.step(container).is_some_and(|before| before.told);
+        let (missed_bytes, missed_records) = missed;
+        let record = StepRecord { exit_code: Some(exit_code), missed_bytes, missed_records, told };
+        self.steps.insert(container.to_owned(), record);
+        self.changed = true;
+    }
+
+    /// A container runs, perhaps again: how it ended before is not how it ends.
+    pub fn step_runs(&mut self, container: &str) {
+        if let Some(record) = self.steps.get_mut(container)
+            && record.exit_code.take().is_some()
+        {
+            self.changed = true;
+        }
+    }
+
+    /// The stream has the word of a container's end.
+    pub fn step_told(&mut self, container: &str) {
+        self.steps.entry(container.to_owned()).or_default().told = true;
+        self.changed = true;
+    }
+
     /// Whether anything changed since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
@@ -104,6 +136,6 @@ impl Ledger {
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         let sources = self.absent.iter().chain(self.sources.values()).cloned().collect();
-        Checkpoint { sources, generations: self.generations.clone() }
+        Checkpoint { sources, generations: self.generations.clone(), steps: self.steps.clone() }
     }
 }

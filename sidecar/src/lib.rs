@@ -10,7 +10,9 @@ pub mod args;
 pub mod checkpoint;
 pub mod drain;
 pub mod emit;
+pub mod exec;
 pub mod files;
+pub mod init;
 pub mod ledger;
 pub mod metrics;
 pub mod parse;
@@ -21,6 +23,7 @@ pub mod run;
 pub mod socket;
 pub mod spool;
 pub mod state;
+pub mod steps;
 
 /// Label of what came through the socket.
 pub const SPOOL_LABEL: &str = "spool";

@@ -1,6 +1,6 @@
 //! What the sidecar tells of itself at `GET /metrics`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -50,7 +50,7 @@ pub struct Metrics {
 
 /// Renders the metrics.
 #[derive(Debug, Clone)]
-pub struct Exposition(Arc<Mutex<Registry>>);
+pub struct Exposition(Arc<Registry>);
 
 impl Metrics {
     /// Registers all of them.
@@ -85,7 +85,7 @@ impl Metrics {
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
         }
-        Exposition(Arc::new(Mutex::new(registry)))
+        Exposition(Arc::new(registry))
     }
 }
 
@@ -94,10 +94,15 @@ impl Exposition {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
-        let registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = encode(&mut text, &registry) {
+        if let Err(error) = encode(&mut text, &self.0) {
             tracing::warn!(error = %error, "metrics cannot be rendered");
         }
         text
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.0)
     }
 }

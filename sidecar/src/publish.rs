@@ -373,6 +373,7 @@ impl Publisher {
                 }
                 Next::Moved(key, place) => ledger.acknowledge(key, place),
                 Next::Closed(key) => ledger.close(key),
+                Next::Told(container) => ledger.step_told(&container),
                 Next::Cut(..) => {}
             }
         }

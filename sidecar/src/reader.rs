@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use message::{Message, PodIdentity, Timestamp, wire};
+use message::{Kind, Message, PodIdentity, Timestamp, wire};
 use records::{Counts, Recorder, RecorderState, Redactor, Rules, SourceIdentity};
 use uuid::Uuid;
 
@@ -20,6 +20,7 @@ use crate::checkpoint::{FileIdentity, Place, SourceRecord};
 use crate::files::Files;
 use crate::ledger::{Ledger, SourceKey};
 use crate::socket::intake::Intake;
+use crate::steps::Steps;
 use control::Controls;
 pub use control::set_aside;
 use file::FileSource;
@@ -39,6 +40,8 @@ pub enum Next {
     Closed(SourceKey),
     /// The next message of this source ends at a place that its bytes do not decide: that must be on disk before.
     Cut(SourceKey, u64),
+    /// Once everything before is stored, a container's end was told.
+    Told(String),
 }
 
 /// A message to publish.
@@ -62,6 +65,15 @@ pub struct Outgoing {
     pub container: Option<String>,
 }
 
+impl Outgoing {
+    /// Whether it tells of the end of a source or of a container, and of nothing that a step said.
+    #[must_use]
+    pub fn is_of_the_end(&self) -> bool {
+        let kind = self.subject.rsplit('.').next();
+        kind.is_some_and(|kind| [Kind::SOURCE_END, Kind::STEP_END].contains(&kind))
+    }
+}
+
 /// One source.
 #[derive(Debug)]
 enum Source {
@@ -80,7 +92,12 @@ pub struct Reader {
     /// Made and not yet taken: the messages of one line.
     made: VecDeque<Next>,
     controls: Controls,
-    /// Whether the step has ended: sources are read to their end, and no further.
+    steps: Steps,
+    /// Sources whose end was told, and where.
+    ended: BTreeMap<SourceKey, u64>,
+    /// Whether files were looked for since the step was over.
+    searched: bool,
+    /// Whether this process is to end: sources are read to their end, and no further.
     finishing: bool,
     chunk: Vec<u8>,
 }
@@ -129,27 +146,33 @@ enum Progress {
 
 impl Reader {
     /// A reader of the spool and of files.
-    pub fn new(context: Context, intake: Intake, files: Files, containers: Vec<String>, ledger: &mut Ledger) -> Self {
+    pub fn new(context: Context, intake: Intake, files: Files, steps: Steps, ledger: &mut Ledger) -> Self {
         let spool = SpoolSource::open(&context, intake, ledger);
-        let controls = Controls::new(Arc::clone(&context.pod), containers, context.resumed);
+        let untold = steps.containers().filter(|container| !ledger.step(container).is_some_and(|record| record.told));
+        let untold = untold.map(ToOwned::to_owned).collect();
+        let controls = Controls::new(Arc::clone(&context.pod), untold, context.resumed);
         let mut sources = BTreeMap::new();
         sources.insert(spool.key(), Source::Spool(Box::new(spool)));
         let turn = SourceKey(0);
         let chunk = vec![0; CHUNK];
-        Self { context, sources, files, turn, made: VecDeque::new(), controls, finishing: false, chunk }
+        let (made, ended) = (VecDeque::new(), BTreeMap::new());
+        Self { context, sources, files, turn, made, controls, steps, ended, searched: false, finishing: false, chunk }
     }
 
     /// Looks for files that are new, and lets go of those that are gone and done with.
     pub fn discover(&mut self, ledger: &mut Ledger) {
+        self.steps.look(ledger);
+        self.searched = self.steps.are_over();
         for found in self.files.discover() {
             let source = FileSource::open(&self.context, found, ledger);
             self.sources.insert(source.key(), Source::File(Box::new(source)));
         }
-        let files = &mut self.files;
+        let (files, ended) = (&mut self.files, &mut self.ended);
         self.sources.retain(|_, source| match source {
             Source::File(file) if file.is_done(ledger.offset(file.key())) => {
                 files.forget(file.identity());
                 ledger.close(file.key());
+                ended.remove(&file.key());
                 false
             }
             _ => true,
@@ -161,7 +184,7 @@ impl Reader {
         self.made.extend(self.controls.process_gap(reason, content, now()).map(Next::Message));
     }
 
-    /// The step has ended: from now on sources are read to their end, then told to be at their end.
+    /// This process is to end: from now on sources are read to their end, then told to be at their end.
     pub fn finish(&mut self) {
         self.finishing = true;
     }
@@ -169,18 +192,21 @@ impl Reader {
     /// What comes next, if there is anything now.
     pub fn next(&mut self, ledger: &mut Ledger) -> Option<Next> {
         let mut idle = 0;
+        let is_over = self.searched && self.steps.are_over();
         loop {
             if let Some(next) = self.made.pop_front() {
                 return Some(next);
             }
             let Some((key, source)) = turn_of(&mut self.sources, self.turn) else {
-                return self.last_words();
+                return self.last_words(ledger);
             };
             self.turn = key;
-            let finishing = self.finishing;
+            // A source that was told to be at its end goes on as any other until this process ends: what comes late is sent
+            // as it comes.
+            let closing = self.finishing || (is_over && !self.ended.contains_key(&key));
             let progress = match source {
-                Source::File(file) => file.advance(&mut self.chunk, finishing, ledger, &mut self.made),
-                Source::Spool(spool) => spool.advance(finishing, &mut self.made),
+                Source::File(file) => file.advance(&mut self.chunk, closing, ledger, &mut self.made),
+                Source::Spool(spool) => spool.advance(closing, &mut self.made, &mut self.steps, ledger),
             };
             match progress {
                 Progress::Made => idle = 0,
@@ -192,7 +218,7 @@ impl Reader {
                     idle += 1;
                     self.turn = SourceKey(key.0 + 1);
                     if idle > self.sources.len() && self.made.is_empty() {
-                        return None;
+                        return if is_over { self.last_words(ledger) } else { None };
                     }
                 }
                 Progress::Ended => {
@@ -203,7 +229,7 @@ impl Reader {
         }
     }
 
-    /// Whether the step has ended and everything was said.
+    /// Whether this process is to end and everything was said.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.finishing && self.sources.is_empty() && self.made.is_empty() && self.controls.is_finished()
@@ -232,21 +258,30 @@ impl Reader {
         behind
     }
 
+    /// A source was read to its end. It is told once for each end; only when this process is to end it is the last.
     fn end(&mut self, key: SourceKey) {
-        let Some(source) = self.sources.remove(&key) else { return };
-        let ending = match &source {
+        let Some(source) = self.sources.get(&key) else { return };
+        let ending = match source {
             Source::File(file) => file.ending(),
             Source::Spool(spool) => spool.ending(),
         };
-        self.made.extend(self.controls.source_end(ending, now()).map(Next::Message));
+        if self.ended.insert(key, ending.offset) != Some(ending.offset) {
+            self.made.extend(self.controls.source_end(ending, now()).map(Next::Message));
+        }
+        if self.finishing {
+            self.sources.remove(&key);
+        }
     }
 
     /// When every source is at its end: a word for each container.
-    fn last_words(&mut self) -> Option<Next> {
-        if !self.finishing {
+    fn last_words(&mut self, ledger: &Ledger) -> Option<Next> {
+        if !self.finishing && !self.steps.are_over() {
             return None;
         }
-        self.controls.step_end(now()).map(Next::Message)
+        let (message, container) = self.controls.step_end(ledger, now())?;
+        self.made.extend(message.map(Next::Message));
+        self.made.push_back(Next::Told(container));
+        self.made.pop_front()
     }
 }
 
@@ -256,9 +291,22 @@ fn publish_line(key: SourceKey, messages: Vec<Message>, place: &Place, resend_be
     let last = messages.len().saturating_sub(1);
     for (index, message) in messages.into_iter().enumerate() {
         let then = (index == last).then(|| place.clone());
-        let resend = message.source.as_ref().is_some_and(|source| source.start < resend_below || source.end <= resend_below);
+        let resend = was_there(&message, resend_below);
         made.extend(outgoing(Some(key), message, resend, then).map(Next::Message));
     }
+}
+
+/// Messages of a line after which there is no place to go on from.
+fn publish_part(key: SourceKey, messages: Vec<Message>, resend_below: u64, made: &mut VecDeque<Next>) {
+    for message in messages {
+        let resend = was_there(&message, resend_below);
+        made.extend(outgoing(Some(key), message, resend, None).map(Next::Message));
+    }
+}
+
+/// Whether bytes of a message were there when this process started.
+fn was_there(message: &Message, resend_below: u64) -> bool {
+    message.source.as_ref().is_some_and(|source| source.start < resend_below || source.end <= resend_below)
 }
 
 /// A message as it is published. Every message of ours has a source.

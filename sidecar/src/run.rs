@@ -2,10 +2,13 @@
 //!
 //! The sockets come first, since a step may be waiting for them; the network comes last and is waited for by nobody.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use records::Redactor;
+use service::admin::Readiness;
+use service::signals::Stop;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,7 +18,7 @@ use crate::drain::Pump;
 use crate::files::Files;
 use crate::files::pattern::Pattern;
 use crate::ledger::Ledger;
-use crate::metrics::Metrics;
+use crate::metrics::{Exposition, Metrics};
 use crate::publish::Publisher;
 use crate::publish::bucket::Bucket;
 use crate::publish::connection::{Connecting, Hints};
@@ -26,12 +29,14 @@ use crate::socket::place::Place;
 use crate::socket::room::Room;
 use crate::socket::{self, Shared};
 use crate::state::{self, Gap};
+use crate::steps::Steps;
 
-/// Runs until the token is cancelled.
+/// Runs until it is told to stop, and once more to stop at once.
 ///
 /// # Errors
 /// Outside a pod, when a directory, a socket or a certificate cannot be used. In a pod never.
-pub async fn run(args: RunArgs, problems: Vec<Problem>, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow::Result<()> {
+    let stop = signals.stop.clone();
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, settings = ?Settings(&args), "agent-comms starts");
     let mut gaps: Vec<Gap> = problems.into_iter().map(|problem| ("bad_setting", problem.reason)).collect();
@@ -55,7 +60,11 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, stop: CancellationToken)
     let metrics = Metrics::default();
     let pod = Arc::new(args.identity.pod_identity());
     let intake = Intake::new(state.spool, &pod.pod_uid, Arc::clone(&readable));
-    let shared = Arc::new(Shared { intake: intake.clone(), metrics: metrics.register(), room: Room::default() });
+    let exposition = metrics.register();
+    if let Some(port) = args.metrics_port {
+        serve_metrics(port, &exposition, &stop, args.in_pod, &mut gaps).await?;
+    }
+    let shared = Arc::new(Shared { intake: intake.clone(), metrics: exposition, room: Room::default() });
     let tasks = TaskTracker::new();
     for (place, listener) in places.iter().zip(listeners) {
         tokio::spawn(socket::serve(place.clone(), listener, Arc::clone(&shared), stop.clone(), tasks.clone()));
@@ -70,8 +79,7 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, stop: CancellationToken)
         rules: Arc::new(args.parsing.rules(args.format)),
         resumed: state.resumed,
     };
-    let containers = places.iter().map(|place| place.container().to_owned()).collect();
-    let mut reader = Reader::new(context, intake.clone(), files, containers, &mut ledger);
+    let mut reader = Reader::new(context, intake.clone(), files, steps(&args, &places), &mut ledger);
     for (reason, content) in gaps {
         metrics.gaps.inc();
         reader.tell_gap(reason, content);
@@ -83,8 +91,15 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, stop: CancellationToken)
     let connecting = Connecting::new(args.nats.clone(), args.state_dir.clone(), Arc::clone(&hints));
     let publisher = Publisher::new(pod, metrics.clone(), Bucket::new(args.rate(), Instant::now()));
     let pump = Pump { reader, publisher, ledger, saving, intake, metrics, readable, hints, connecting };
-    pump.run(&stop, tasks, args.drain_time()).await;
+    pump.run(&signals, tasks, args.drain_time()).await;
     Ok(())
+}
+
+/// The regular containers, whose end is the step's: init containers have ended long before.
+fn steps(args: &RunArgs, places: &[Place]) -> Steps {
+    let names = places.iter().map(|place| place.container().to_owned());
+    let regular = names.filter(|name| name.is_empty() || !args.init_containers.contains(name));
+    Steps::new(regular, &args.files, args.restarts)
 }
 
 /// What replaces secrets. In a pod the default patterns stand for patterns that cannot be used together.
@@ -98,6 +113,34 @@ fn redactor(args: &RunArgs, gaps: &mut Vec<Gap>) -> anyhow::Result<Redactor> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Opens the metrics' port, which was asked for. In a pod one that is taken is told, and done without.
+async fn serve_metrics(
+    port: u16,
+    exposition: &Exposition,
+    stop: &CancellationToken,
+    in_pod: bool,
+    gaps: &mut Vec<Gap>,
+) -> anyhow::Result<()> {
+    let bound = match service::admin::bind("metrics", (Ipv6Addr::UNSPECIFIED, port).into()).await {
+        Ok(listener) => Ok(listener),
+        // A node may know no IPv6.
+        Err(_) => service::admin::bind("metrics", (Ipv4Addr::UNSPECIFIED, port).into()).await,
+    };
+    match bound {
+        Ok(listener) => {
+            let registry = exposition.registry();
+            tokio::spawn(service::admin::serve(listener, Readiness::default(), registry, stop.clone()));
+        }
+        Err(error) if in_pod => {
+            let reason = format!("{error:#}");
+            tracing::error!(error = reason, "the port of the metrics cannot be opened");
+            gaps.push(("bad_setting", reason));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// The patterns of the settings, and everything in the log directories.
@@ -125,6 +168,7 @@ impl std::fmt::Debug for Settings<'_> {
             .field("run_dir", &args.place.run_dir)
             .field("containers", &args.place.containers)
             .field("state_dir", &args.state_dir)
+            .field("init_containers", &args.init_containers)
             .field("files", &files)
             .field("namespace", &args.identity.namespace)
             .field("workflow_name", &args.identity.workflow_name)

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
+use service::logs::LogArgs;
+
 use super::{Cli, Command};
 
 /// How many settings are given up before the defaults stand for all of them.
@@ -26,10 +28,28 @@ pub fn parse(arguments: Vec<OsString>) -> Result<(Cli, Vec<Problem>), clap::Erro
     let in_pod = arguments.iter().any(|argument| argument == "--in-pod")
         || std::env::var_os("AGENT_COMMS_IN_POD").is_some_and(|value| value == "true" || value == "1");
     let is_run = arguments.get(1).is_some_and(|command| command == "run");
-    if !in_pod || !is_run {
-        return Ok((Cli::try_parse_from(arguments)?, Vec::new()));
+    if in_pod && is_run {
+        let (mut cli, mut problems) = parse_leniently(arguments);
+        if let Command::Run(run) = &mut cli.command
+            && let Err(error) = service::logs::check_filter(&run.logs.log)
+        {
+            let default = LogArgs::default_filter();
+            problems.push(Problem { reason: format!("{}; `{default}` is used", filter_error(&run.logs.log, &error)) });
+            default.clone_into(&mut run.logs.log);
+        }
+        return Ok((cli, problems));
     }
-    Ok(parse_leniently(arguments))
+    let cli = Cli::try_parse_from(arguments)?;
+    if let Command::Run(run) = &cli.command
+        && let Err(error) = service::logs::check_filter(&run.logs.log)
+    {
+        return Err(Cli::command().error(ErrorKind::ValueValidation, filter_error(&run.logs.log, &error)));
+    }
+    Ok((cli, Vec::new()))
+}
+
+fn filter_error(filter: &str, reason: &str) -> String {
+    format!("invalid value '{filter}' for '--log <FILTER>': {reason}")
 }
 
 pub(super) fn parse_leniently(mut arguments: Vec<OsString>) -> (Cli, Vec<Problem>) {

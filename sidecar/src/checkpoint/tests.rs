@@ -12,7 +12,7 @@ fn checkpoint(offset: u64) -> Checkpoint {
         file: Some(FileIdentity { device: 1, inode: 2, born: Some(3) }),
         cut: None,
     };
-    Checkpoint { generations: [(source.label.clone(), 2)].into(), sources: vec![source] }
+    Checkpoint { generations: [(source.label.clone(), 2)].into(), sources: vec![source], ..Checkpoint::default() }
 }
 
 fn files(directory: &TempDir) -> Vec<String> {

@@ -87,6 +87,12 @@ impl Pattern {
         self.container.as_deref()
     }
 
+    /// The one path that it names, where it has no wildcard.
+    #[must_use]
+    pub fn literal(&self) -> Option<&Path> {
+        (self.depth == 0).then_some(self.base.as_path())
+    }
+
     /// The directory, or the file, where the search begins.
     #[must_use]
     pub fn base(&self) -> &Path {

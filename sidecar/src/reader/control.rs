@@ -9,6 +9,8 @@ use records::SourceIdentity;
 use serde_json::{Map, Value, json};
 
 use super::{Context, Ending, Outgoing, now, outgoing};
+use crate::exec::batch::{Missed, TERMINAL};
+use crate::ledger::Ledger;
 
 /// Label of what the process says of itself.
 const PROCESS_LABEL: &str = "sidecar";
@@ -26,9 +28,8 @@ pub struct Controls {
 }
 
 impl Controls {
-    /// For these containers; without names, for one without a name.
-    pub fn new(pod: Arc<PodIdentity>, containers: Vec<String>, resend: bool) -> Self {
-        let containers = if containers.is_empty() { VecDeque::from([String::new()]) } else { containers.into() };
+    /// For these containers; one without a name is the step itself.
+    pub fn new(pod: Arc<PodIdentity>, containers: VecDeque<String>, resend: bool) -> Self {
         let generation = u64::try_from(now().unix_micros() / 1_000).unwrap_or(0);
         Self { pod, containers, resend, generation, gaps: 0 }
     }
@@ -71,18 +72,29 @@ impl Controls {
         outgoing(Some(key), control::source_end(&self.pod, control), self.resend, None)
     }
 
-    /// The next container's last words.
-    pub fn step_end(&mut self, at: Timestamp) -> Option<Outgoing> {
+    /// The next container's last words, with its name.
+    pub fn step_end(&mut self, ledger: &Ledger, at: Timestamp) -> Option<(Option<Outgoing>, String)> {
         let container = self.containers.pop_front()?;
         let label = if container.is_empty() { "step" } else { &container };
+        let record = ledger.step(&container).cloned().unwrap_or_default();
+        let mut attrs = Map::new();
+        let mut content = format!("`{label}` ended");
+        if let Some(exit_code) = record.exit_code {
+            attrs.insert("exit_code".to_owned(), exit_code.into());
+            content = format!("`{label}` ended with exit code {exit_code}");
+        }
+        if record.missed_records > 0 {
+            attrs.insert("missed_bytes".to_owned(), record.missed_bytes.into());
+            attrs.insert("missed_records".to_owned(), record.missed_records.into());
+        }
         let control = Control {
             source: position(&self.pod, label, 1, 0),
-            content: format!("`{label}` ended"),
+            content,
             container: Some(container.clone()).filter(|name| !name.is_empty()),
-            attrs: Map::new(),
+            attrs,
             timestamp: at,
         };
-        outgoing(None, control::step_end(&self.pod, control), self.resend, None)
+        Some((outgoing(None, control::step_end(&self.pod, control), self.resend, None), container))
     }
 }
 
@@ -97,6 +109,25 @@ pub fn source_gap(context: &Context, identity: &SourceIdentity, offset: u64, num
         timestamp: now(),
     };
     control::gap(&context.pod, reason, number, control)
+}
+
+/// Output of a wrapped command that was not captured, at this place of the spool. One event is at one place, so the place
+/// alone tells it from others.
+pub fn output_gap(context: &Context, spool: &SourceIdentity, container: Option<&str>, offset: u64, missed: &Missed) -> Message {
+    let Missed { reason, stream, bytes, records } = missed;
+    let of = container.map_or_else(|| "the step".to_owned(), |container| format!("`{container}`"));
+    let told = match reason.as_str() {
+        TERMINAL => format!("{} of {of} is a terminal and was not captured", stream.name()),
+        _ => format!("{records} lines of {} of {of} were not captured: {reason}, {bytes} bytes", stream.name()),
+    };
+    let control = Control {
+        source: position(&context.pod, &spool.label, spool.generation, offset),
+        container: container.map(ToOwned::to_owned),
+        content: told,
+        attrs: object(json!({ "bytes": bytes, "records": records, "stream": stream.name() })),
+        timestamp: now(),
+    };
+    control::gap(&context.pod, reason, 1, control)
 }
 
 /// In place of a message that can never be sent.

@@ -8,9 +8,21 @@ use records::{Line, Origin, Recorder, SourceIdentity};
 use super::{CHUNK, Context, Ending, Next, Progress, new_record, now};
 use crate::SPOOL_LABEL;
 use crate::checkpoint::Place;
+use crate::exec::batch::{self, Event};
 use crate::ledger::{Ledger, SourceKey};
 use crate::socket::intake::Intake;
-use crate::spool::{Frame, frame};
+use crate::spool::{Form, Frame, frame};
+use crate::steps::Steps;
+
+/// What stands at a place of the spool.
+enum Said<'a> {
+    /// A record.
+    Record(Line<'a>),
+    /// An event of a wrapped command.
+    Event(Event<'a>),
+    /// Nothing more in this frame.
+    Nothing,
+}
 
 /// The spool.
 #[derive(Debug)]
@@ -25,6 +37,12 @@ pub struct SpoolSource {
     /// Frames that were read, and how many bytes of them are used up.
     frames: Vec<u8>,
     used: usize,
+    /// Bytes of the next frame's batch that are used up.
+    within: usize,
+    /// What the parser holds is a message here, by an earlier decision.
+    cut: Option<u64>,
+    /// Whether what the parser holds was made a message since the last record.
+    flushed: bool,
     /// Position of the next frame.
     position: u64,
     /// Position up to which it was told that all is done.
@@ -45,11 +63,12 @@ impl SpoolSource {
             ledger.take_label(SPOOL_LABEL, generation).unwrap_or_else(|| new_record(SPOOL_LABEL, None, generation, None));
         let identity = SourceIdentity { label: SPOOL_LABEL.to_owned(), generation, container: None };
         let recorder = context.recorder(identity.clone(), record.place.state.clone());
-        let position = record.place.offset;
+        let (position, record_cut) = (record.place.offset, record.cut);
         let resend_below = if context.resumed { end } else { 0 };
         let key = ledger.open(record);
         let context = context.clone();
-        let (frames, used) = (Vec::new(), 0);
+        let (frames, used, within) = (Vec::new(), 0, 0);
+        let (told, cut) = (position, record_cut);
         Self {
             key,
             context,
@@ -59,8 +78,11 @@ impl SpoolSource {
             resend_below,
             frames,
             used,
+            within,
+            cut,
+            flushed: false,
             position,
-            told: position,
+            told,
             gaps: 0,
             refused: false,
         }
@@ -88,26 +110,70 @@ impl SpoolSource {
     }
 
     /// The next record, if there is one.
-    pub fn advance(&mut self, finishing: bool, made: &mut VecDeque<Next>) -> Progress {
-        if let Frame::Whole(entry, length) = frame::decode(&self.frames[self.used..]) {
-            let end = self.position + length as u64;
-            let line = Line { start: self.position, end, bytes: entry.raw, cut: false, terminated: true };
-            let container = Some(entry.container).filter(|name| !name.is_empty());
-            let read_at = Timestamp::from_unix_micros(entry.accepted_at).unwrap_or_else(now);
-            let messages = self.recorder.record(&line, read_at, Origin::Socket { container });
-            self.position = end;
-            self.used += length;
-            if !messages.is_empty() {
-                let place = self.place();
-                self.told = end;
-                super::publish_line(self.key, messages, &place, self.resend_below, made);
-            }
+    pub fn advance(&mut self, closing: bool, made: &mut VecDeque<Next>, steps: &mut Steps, ledger: &mut Ledger) -> Progress {
+        if self.cut == Some(self.position) && self.within == 0 {
+            self.cut = None;
+            self.flush(made);
             return Progress::Made;
         }
-        self.read(finishing, made)
+        let Frame::Whole(entry, length) = frame::decode(&self.frames[self.used..]) else {
+            return self.read(closing, made);
+        };
+        self.flushed = false;
+        let end = self.position + length as u64;
+        // What is held of a batch begins where its bytes do, at the end of its frame.
+        let (line_start, event, line_end) = match entry.form {
+            Form::Record => {
+                let line = Line { start: self.position, end, bytes: entry.raw, cut: false, terminated: true };
+                (self.position, Said::Record(line), end)
+            }
+            Form::Batch => {
+                let start = end - (entry.raw.len() - self.within) as u64;
+                match batch::first(&entry.raw[self.within..]) {
+                    Some((event, used)) => (start, Said::Event(event), start + used as u64),
+                    None => (start, Said::Nothing, end),
+                }
+            }
+        };
+        let container = Some(entry.container).filter(|name| !name.is_empty());
+        let read_at = Timestamp::from_unix_micros(entry.accepted_at).unwrap_or_else(now);
+        let messages = match event {
+            Said::Record(line) => self.recorder.record(&line, read_at, Origin::Socket { container }),
+            Said::Event(Event::Line { stream, bytes, cut }) => {
+                let line = Line { start: line_start, end: line_end, bytes, cut, terminated: !cut };
+                self.recorder.record(&line, read_at, Origin::Output { container, stream: stream.name() })
+            }
+            Said::Event(Event::Missed(missed)) => {
+                vec![super::control::output_gap(&self.context, &self.identity, container, line_start, &missed)]
+            }
+            Said::Event(Event::Started(started)) => {
+                steps.started(entry.container, started.session, ledger);
+                Vec::new()
+            }
+            Said::Event(Event::Ended(ended)) => {
+                steps.ended(entry.container, &ended, ledger);
+                Vec::new()
+            }
+            Said::Nothing => Vec::new(),
+        };
+        if line_end < end {
+            // A frame is read again as a whole, so the place to go on from moves only over all of it.
+            self.within = entry.raw.len() - usize::try_from(end - line_end).unwrap_or(0);
+            super::publish_part(self.key, messages, self.resend_below, made);
+            return Progress::Made;
+        }
+        self.within = 0;
+        self.position = end;
+        self.used += length;
+        if !messages.is_empty() {
+            let place = self.place();
+            self.told = end;
+            super::publish_line(self.key, messages, &place, self.resend_below, made);
+        }
+        Progress::Made
     }
 
-    fn read(&mut self, finishing: bool, made: &mut VecDeque<Next>) -> Progress {
+    fn read(&mut self, closing: bool, made: &mut VecDeque<Next>) -> Progress {
         let had_frames = !self.frames.is_empty();
         self.frames.clear();
         self.used = 0;
@@ -127,15 +193,30 @@ impl SpoolSource {
                     made.push_back(Next::Moved(self.key, self.place()));
                     return Progress::Made;
                 }
-                if finishing { Progress::Ended } else { Progress::Idle }
+                if closing && !self.flushed {
+                    self.flush(made);
+                    return Progress::Made;
+                }
+                if closing { Progress::Ended } else { Progress::Idle }
             }
             Err(error) => {
                 if !was_refused {
                     tracing::warn!(error = %error, "cannot read the spool, trying again");
                 }
                 self.frames = Vec::new();
-                if finishing { Progress::Ended } else { Progress::Idle }
+                if closing { Progress::Ended } else { Progress::Idle }
             }
+        }
+    }
+
+    /// Makes messages of what the parser holds.
+    fn flush(&mut self, made: &mut VecDeque<Next>) {
+        self.flushed = true;
+        let messages = self.recorder.finish(self.position, now());
+        if !messages.is_empty() {
+            let place = self.place();
+            made.push_back(Next::Cut(self.key, self.position));
+            super::publish_line(self.key, messages, &place, self.resend_below, made);
         }
     }
 

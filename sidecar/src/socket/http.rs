@@ -1,9 +1,10 @@
-//! HTTP/1.1 on the socket: `POST /messages` and `GET /metrics`.
+//! HTTP/1.1 on the socket: `POST /messages`, `POST /exec` and `GET /metrics`.
 //!
 //! A 202 means that every record of the request is in the spool. A writer waits for that while the spool is full, and gets
 //! a 503 with `Retry-After` only when this process is ending.
 
 mod body;
+pub mod exec;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -76,8 +77,9 @@ pub async fn serve(
 async fn answer(request: Request<Incoming>, shared: &Shared, container: &str, peer: Peer, stop: &CancellationToken) -> Answer {
     match (request.method(), request.uri().path()) {
         (&Method::POST, "/messages") => post(request, shared, container, peer, stop).await,
+        (&Method::POST, "/exec") => exec::post(request, shared, container, peer, stop).await,
         (&Method::GET | &Method::HEAD, "/metrics") => metrics(shared),
-        (_, "/messages") => not_allowed("POST"),
+        (_, "/messages" | "/exec") => not_allowed("POST"),
         (_, "/metrics") => not_allowed("GET"),
         (_, path) => {
             let error = format!("there is nothing at `{path}`; POST /messages takes records, GET /metrics tells how it goes");

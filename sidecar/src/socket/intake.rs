@@ -68,6 +68,25 @@ impl Intake {
     /// Appends records, all or none, and gives the ids of their messages. Waits while the spool is full or the disk
     /// refuses: the record stays with its writer. Nothing when nothing is taken any more.
     pub async fn accept(&self, container: &str, peer: Peer, raws: &[&[u8]]) -> Option<Vec<Uuid>> {
+        self.when_possible(|| self.try_accept(container, peer, raws)).await
+    }
+
+    /// Appends a batch of `exec` under its key, if it is not there already. Waits as [`Intake::accept`] does.
+    pub async fn accept_batch(&self, container: &str, peer: Peer, key: &str, batch: &[u8]) -> Option<()> {
+        let accepted_at = unix_micros();
+        // No step's own id begins like this one by chance.
+        let id = Some(id::of_step(&self.pod_uid, &format!("agent-comms exec {key}")));
+        self.when_possible(|| {
+            let entry = Entry { container, accepted_at, peer, id, form: Form::Batch, raw: batch };
+            self.spool().append([entry])?;
+            self.written.notify_one();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Tries until the spool takes it; nothing when nothing is taken any more.
+    async fn when_possible<T>(&self, attempt: impl Fn() -> Result<T, AppendError>) -> Option<T> {
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
@@ -75,12 +94,12 @@ impl Intake {
             if self.closed.is_cancelled() {
                 return None;
             }
-            match self.try_accept(container, peer, raws) {
-                Ok(ids) => {
+            match attempt() {
+                Ok(accepted) => {
                     if self.is_waited_for.swap(false, Ordering::Relaxed) {
                         tracing::info!("the spool takes records again");
                     }
-                    return Some(ids);
+                    return Some(accepted);
                 }
                 Err(error) => {
                     if !self.is_waited_for.swap(true, Ordering::Relaxed) {

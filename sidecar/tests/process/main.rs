@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing there")]
 
 mod drain;
+mod exec;
 mod files;
 mod in_pod;
+mod lifecycle;
 mod outage;
 mod parse;
 mod restart;
