@@ -3,16 +3,20 @@
 //! A maintained set of patterns ([`patterns`]) and the user's own run over every text of a message: content, tool and
 //! attributes with all that is nested in them, keys too. Time is linear in the text: the `regex` crate never backtracks,
 //! and a user's pattern has a size limit. A text is searched once for the words that no secret of the default set can do
-//! without; only where one stands are the patterns tried.
+//! without ([`anchors`]); only the patterns of those that stand in it are tried, and only these are ever compiled.
 
+mod anchors;
 mod patterns;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
-use regex::{Captures, Regex, RegexBuilder, RegexSet};
+use regex::{Captures, Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use crate::draft::Draft;
+use anchors::Anchors;
 use patterns::{DEFAULTS, SECRET_KEYS};
 
 /// Name of the pattern of private keys, which are also known line by line.
@@ -23,6 +27,9 @@ pub type Redactions = BTreeMap<String, u64>;
 
 /// Largest compiled size of a user's pattern.
 const USER_PATTERN_SIZE: usize = 1 << 20;
+
+/// Largest memory that searching with one pattern may keep.
+const CACHE_SIZE: usize = 128 * 1024;
 
 /// Whether a match is a secret after all.
 type Accept = fn(&Captures<'_>) -> bool;
@@ -44,15 +51,9 @@ pub struct PatternError {
 #[derive(Debug)]
 pub struct Redactor {
     /// Words without which no default pattern matches.
-    anchors: Regex,
-    defaults: PatternSet,
-    user: PatternSet,
-}
-
-#[derive(Debug)]
-struct PatternSet {
-    which: RegexSet,
-    patterns: Vec<Pattern>,
+    anchors: Anchors,
+    defaults: Vec<OnceLock<Option<Pattern>>>,
+    user: Vec<Pattern>,
 }
 
 #[derive(Debug)]
@@ -64,10 +65,7 @@ struct Pattern {
 
 impl Default for Redactor {
     fn default() -> Self {
-        match Self::new(&[]) {
-            Ok(redactor) => redactor,
-            Err(error) => unreachable!("the default patterns are tested: {error}"),
-        }
+        Self::with(Vec::new())
     }
 }
 
@@ -75,31 +73,43 @@ impl Redactor {
     /// The default patterns and the user's, which are pairs of name and regular expression. A match is replaced whole, or
     /// its group `secret` where it has one.
     pub fn new(user: &[(String, String)]) -> Result<Self, PatternError> {
-        let defaults: Vec<_> = DEFAULTS.iter().map(|default| (default.name, default.regex, default.accept)).collect();
-        let user: Vec<_> = user.iter().map(|(name, regex)| (name.as_str(), regex.as_str(), ALWAYS)).collect();
-        let anchors: Vec<&str> = DEFAULTS.iter().flat_map(|default| default.anchors).copied().collect();
-        let failed = |source| PatternError { name: "anchors".to_owned(), source };
-        Ok(Self {
-            anchors: Regex::new(&anchors.join("|")).map_err(failed)?,
-            defaults: PatternSet::new(&defaults)?,
-            user: PatternSet::new(&user)?,
-        })
+        let compile = |(name, regex): &(String, String)| Pattern::new(name, regex, ALWAYS);
+        Ok(Self::with(user.iter().map(compile).collect::<Result<_, _>>()?))
+    }
+
+    fn with(user: Vec<Pattern>) -> Self {
+        let anchors = Anchors::new(DEFAULTS.iter().map(|default| (default.anchors, default.plausible)));
+        Self { anchors, defaults: DEFAULTS.iter().map(|_| OnceLock::new()).collect(), user }
     }
 
     /// Checks a user's pattern: name and regular expression.
     pub fn check((name, regex): &(String, String)) -> Result<(), PatternError> {
-        PatternSet::new(&[(name, regex, ALWAYS)]).map(drop)
+        Pattern::new(name, regex, ALWAYS).map(drop)
     }
 
     /// The text without its secrets; nothing where it has none.
     #[must_use]
     pub fn text(&self, text: &str, redactions: &mut Redactions) -> Option<String> {
         let mut replaced = None;
-        if self.anchors.is_match(text) {
-            self.defaults.replace(text, &mut replaced, redactions);
+        let mut plausible = self.anchors.find(text.as_bytes());
+        while plausible != 0 {
+            self.replace_default(plausible.trailing_zeros() as usize, text, &mut replaced, redactions);
+            plausible &= plausible - 1;
         }
-        self.user.replace(text, &mut replaced, redactions);
+        for pattern in &self.user {
+            pattern.replace(text, &mut replaced, redactions);
+        }
         replaced
+    }
+
+    fn replace_default(&self, number: usize, text: &str, replaced: &mut Option<String>, redactions: &mut Redactions) {
+        let default = &DEFAULTS[number];
+        let pattern = self.defaults[number].get_or_init(|| Pattern::new(default.name, default.regex, default.accept).ok());
+        match pattern {
+            Some(pattern) => pattern.replace(text, replaced, redactions),
+            // The default patterns are tested; if one could not be made all the same, no text where it might match is shown.
+            None => *replaced = Some(mark(default.name)),
+        }
     }
 
     /// Every text of a draft.
@@ -162,37 +172,21 @@ impl Redactor {
     }
 }
 
-impl PatternSet {
-    fn new(patterns: &[(&str, &str, Accept)]) -> Result<Self, PatternError> {
-        let build = |(name, regex, accept): &(&str, &str, Accept)| {
-            let built = RegexBuilder::new(regex).size_limit(USER_PATTERN_SIZE).build();
-            built
-                .map(|regex| Pattern { name: (*name).to_owned(), regex, accept: *accept })
-                .map_err(|source| PatternError { name: (*name).to_owned(), source })
-        };
-        let compiled = patterns.iter().map(build).collect::<Result<Vec<_>, _>>()?;
-        let which = RegexSet::new(patterns.iter().map(|(_, regex, _)| regex));
-        let which = which.map_err(|source| PatternError { name: "all together".to_owned(), source })?;
-        Ok(Self { which, patterns: compiled })
-    }
-
-    /// Replaces in the order of the patterns: the specific ones stand before the general ones.
-    fn replace(&self, text: &str, replaced: &mut Option<String>, redactions: &mut Redactions) {
-        if self.patterns.is_empty() {
-            return;
-        }
-        for index in &self.which.matches(replaced.as_deref().unwrap_or(text)) {
-            let pattern = &self.patterns[index];
-            let current = replaced.as_deref().unwrap_or(text);
-            let with = |captures: &Captures<'_>| pattern.replacement(captures, redactions);
-            if let std::borrow::Cow::Owned(next) = pattern.regex.replace_all(current, with) {
-                *replaced = Some(next);
-            }
-        }
-    }
-}
-
 impl Pattern {
+    fn new(name: &str, regex: &str, accept: Accept) -> Result<Self, PatternError> {
+        let built = RegexBuilder::new(regex).size_limit(USER_PATTERN_SIZE).dfa_size_limit(CACHE_SIZE).build();
+        let regex = built.map_err(|source| PatternError { name: name.to_owned(), source })?;
+        Ok(Self { name: name.to_owned(), regex, accept })
+    }
+
+    fn replace(&self, text: &str, replaced: &mut Option<String>, redactions: &mut Redactions) {
+        let current = replaced.as_deref().unwrap_or(text);
+        let with = |captures: &Captures<'_>| self.replacement(captures, redactions);
+        if let Cow::Owned(next) = self.regex.replace_all(current, with) {
+            *replaced = Some(next);
+        }
+    }
+
     fn replacement(&self, captures: &Captures<'_>, redactions: &mut Redactions) -> String {
         let whole = &captures[0];
         let start = captures.get(0).map_or(0, |whole| whole.start());
