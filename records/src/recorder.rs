@@ -73,6 +73,22 @@ pub struct Counts {
     pub redactions: Redactions,
 }
 
+impl Counts {
+    /// Adds what another recorder has seen.
+    pub fn add(&mut self, other: &Self) {
+        self.lines += other.lines;
+        self.blank += other.blank;
+        self.messages += other.messages;
+        self.parse_errors += other.parse_errors;
+        self.invalid_utf8 += other.invalid_utf8;
+        self.cut += other.cut;
+        self.split += other.split;
+        for (name, count) in &other.redactions {
+            *self.redactions.entry(name.clone()).or_default() += count;
+        }
+    }
+}
+
 /// Turns the lines of one source into messages.
 #[derive(Debug)]
 pub struct Recorder {

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use crate::ledger::Ledger;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Oldest, gauge};
 use crate::publish::connection::{Connecting, Connection, Hints};
 use crate::publish::saving::Saving;
 use crate::publish::{CHECK, Publisher};
@@ -47,6 +47,8 @@ pub struct Pump {
     pub hints: Arc<Hints>,
     /// Makes connections.
     pub connecting: Connecting,
+    /// Which message is the oldest that is not acknowledged.
+    pub oldest: Oldest,
 }
 
 impl Pump {
@@ -61,7 +63,8 @@ impl Pump {
             let wait = self.turn(&mut connection);
             self.renew(&mut connection);
             self.saving.save_when_due(&mut self.ledger, &self.metrics);
-            let wait = wait.min(POLL).min(self.saving.due(Instant::now()).max(Duration::from_millis(1)));
+            let save_in = self.saving.wait(&self.ledger, Instant::now()).unwrap_or(POLL);
+            let wait = wait.min(POLL).min(save_in.max(Duration::from_millis(1)));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
@@ -172,10 +175,24 @@ impl Pump {
         if searched_at.is_none_or(|at| at.elapsed() >= SEARCH_PAUSE) {
             self.reader.discover(&mut self.ledger);
             *searched_at = Some(Instant::now());
-            let (files, spool) = self.reader.behind();
-            self.metrics.files_behind.set(i64::try_from(files).unwrap_or(i64::MAX));
-            self.metrics.spool_behind.set(i64::try_from(spool).unwrap_or(i64::MAX));
+            self.look();
         }
+    }
+
+    /// Brings the numbers up to date that nobody else counts.
+    fn look(&mut self) {
+        let (files, spool) = self.reader.behind();
+        self.metrics.files_behind.set(gauge(files));
+        self.metrics.spool_behind.set(gauge(spool));
+        let (followed, watching) = self.reader.files();
+        self.metrics.files_followed.set(i64::try_from(followed).unwrap_or(i64::MAX));
+        self.metrics.watching.set(i64::from(watching));
+        let oldest = self.publisher.unstored().next().map(|outgoing| outgoing.id);
+        let age = self.oldest.age(oldest, Instant::now());
+        self.metrics.oldest_unacknowledged.set(age.as_secs_f64());
+        let behind = self.saving.behind_since().map_or(Duration::ZERO, |at| at.elapsed());
+        self.metrics.checkpoint_age.set(behind.as_secs_f64());
+        self.metrics.seen.set(&self.reader.counts());
     }
 
     /// Whether nothing that a step said is left, only what is said of its end.
@@ -189,7 +206,24 @@ impl Pump {
         }
         self.saving.save_now(&mut self.ledger, &self.metrics);
         let unsent = self.unsent();
-        let published = self.metrics.published.get();
+        self.look();
+        let counts = self.reader.counts();
+        let metrics = &self.metrics;
+        tracing::info!(
+            read.lines = counts.lines,
+            read.parse_errors = counts.parse_errors,
+            read.redactions = counts.redactions.values().sum::<u64>(),
+            published.messages = metrics.published.get(),
+            published.bytes = metrics.published_bytes.get(),
+            resent.messages = metrics.resends.get(),
+            set_aside.messages = metrics.set_aside.get(),
+            late.messages = metrics.late.get(),
+            gaps = metrics.gaps.get(),
+            connects = metrics.connects.get(),
+            throttled.milliseconds = metrics.throttled.get(),
+            "in all"
+        );
+        let published = metrics.published.get();
         if unsent.is_empty() {
             tracing::info!(published.messages = published, "everything was sent");
         } else {

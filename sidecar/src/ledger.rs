@@ -127,6 +127,12 @@ impl Ledger {
         self.changed = true;
     }
 
+    /// Whether there is something that was not taken yet.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
     /// Whether anything changed since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)

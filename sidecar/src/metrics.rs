@@ -1,11 +1,17 @@
 //! What the sidecar tells of itself at `GET /metrics`.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use records::Counts;
+use uuid::Uuid;
 
 /// The metrics.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +52,76 @@ pub struct Metrics {
     pub throttled: Gauge,
     /// 1 while changes of files wake the reader, 0 while they are polled alone.
     pub watching: Gauge,
+    /// Bytes that the spool may hold.
+    pub spool_limit: Gauge,
+    /// Files that are followed.
+    pub files_followed: Gauge,
+    /// Seconds for which the oldest message that is not acknowledged has been that.
+    pub oldest_unacknowledged: Gauge<f64, AtomicU64>,
+    /// Seconds for which the checkpoint has not said everything that is acknowledged.
+    pub checkpoint_age: Gauge<f64, AtomicU64>,
+    /// What was read.
+    pub seen: Seen,
+}
+
+/// What was read, as counted by those who read it.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    lines: Counter,
+    parse_errors: Counter,
+    invalid_utf8: Counter,
+    cut: Counter,
+    split: Counter,
+    redactions: Family<Pattern, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pattern {
+    pattern: String,
+}
+
+impl Seen {
+    /// Brings the counters up to these sums.
+    pub fn set(&self, counts: &Counts) {
+        let sums = [
+            (&self.lines, counts.lines),
+            (&self.parse_errors, counts.parse_errors),
+            (&self.invalid_utf8, counts.invalid_utf8),
+            (&self.cut, counts.cut),
+            (&self.split, counts.split),
+        ];
+        for (counter, sum) in sums {
+            raise(counter, sum);
+        }
+        for (name, sum) in &counts.redactions {
+            raise(&self.redactions.get_or_create(&Pattern { pattern: name.clone() }), *sum);
+        }
+    }
+}
+
+fn raise(counter: &Counter, sum: u64) {
+    counter.inc_by(sum.saturating_sub(counter.get()));
+}
+
+/// A number of bytes or things as a gauge shows it.
+#[must_use]
+pub fn gauge(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The oldest message that is not acknowledged, and since when it is that.
+#[derive(Debug, Default)]
+pub struct Oldest(Option<(Uuid, Instant)>);
+
+impl Oldest {
+    /// How long this one has been the oldest.
+    pub fn age(&mut self, oldest: Option<Uuid>, now: Instant) -> Duration {
+        self.0 = match (self.0, oldest) {
+            (Some((before, since)), Some(id)) if before == id => Some((id, since)),
+            (_, oldest) => oldest.map(|id| (id, now)),
+        };
+        self.0.map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(since))
+    }
 }
 
 /// Renders the metrics.
@@ -57,7 +133,7 @@ impl Metrics {
     #[must_use]
     pub fn register(&self) -> Exposition {
         let mut registry = Registry::with_prefix("agentcomms_sidecar");
-        let counters: [(&str, &str, &Counter); 11] = [
+        let counters: [(&str, &str, &Counter); 16] = [
             ("published_messages", "Messages that the stream has", &self.published),
             ("published_bytes", "Bytes of messages that the stream has", &self.published_bytes),
             ("resent_messages", "Messages sent once more", &self.resends),
@@ -66,23 +142,46 @@ impl Metrics {
             ("late_messages", "Messages stored after later ones of their source", &self.late),
             ("false_duplicates", "Messages taken for copies though never sent before", &self.false_duplicates),
             ("streams_lost", "Times that the stream had lost what it had acknowledged", &self.streams_lost),
-            ("connects", "Connections made", &self.connects),
+            ("connects", "Connections made; all but the first are reconnects", &self.connects),
             ("gaps", "Times that something may have been lost", &self.gaps),
             ("checkpoint_failures", "Checkpoints that could not be written", &self.checkpoint_failures),
+            ("read_lines", "Lines read", &self.seen.lines),
+            ("parse_errors", "Lines in which something could not be read as meant", &self.seen.parse_errors),
+            ("invalid_utf8_lines", "Lines with bytes that are no UTF-8", &self.seen.invalid_utf8),
+            ("cut_lines", "Lines longer than the limit", &self.seen.cut),
+            ("split_messages", "Messages larger than the limit", &self.seen.split),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
-        let gauges: [(&str, &str, &Gauge); 7] = [
+        registry.register("redactions", "Secrets replaced, by the name of the pattern", self.seen.redactions.clone());
+        let gauges: [(&str, &str, &Gauge); 9] = [
             ("connected", "1 while connected to the server", &self.connected),
             ("in_flight_messages", "Messages on their way", &self.in_flight),
             ("files_behind_bytes", "Bytes of files not read yet", &self.files_behind),
             ("spool_behind_bytes", "Bytes of the spool not read yet", &self.spool_behind),
             ("spool_held_bytes", "Bytes that the spool holds", &self.spool_held),
+            ("spool_limit_bytes", "Bytes that the spool may hold", &self.spool_limit),
+            ("followed_files", "Files that are followed", &self.files_followed),
             ("throttled_milliseconds", "How long sending was held back", &self.throttled),
-            ("watching", "1 while changes of files wake the reader", &self.watching),
+            ("watching", "1 while changes of files wake the reader, 0 while they are polled alone", &self.watching),
         ];
         for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+        let seconds = [
+            (
+                "oldest_unacknowledged_seconds",
+                "How long the oldest message that is not acknowledged has been that",
+                &self.oldest_unacknowledged,
+            ),
+            (
+                "checkpoint_age_seconds",
+                "How long the checkpoint has not said everything that is acknowledged",
+                &self.checkpoint_age,
+            ),
+        ];
+        for (name, help, gauge) in seconds {
             registry.register(name, help, gauge.clone());
         }
         Exposition(Arc::new(registry))
@@ -106,3 +205,30 @@ impl Exposition {
         Arc::clone(&self.0)
     }
 }
+
+/// The page that lists them, made from what is registered.
+#[must_use]
+pub fn page() -> String {
+    let metrics = Metrics::default();
+    // A family shows itself only where it has something to show.
+    drop(metrics.seen.redactions.get_or_create(&Pattern { pattern: "name".to_owned() }));
+    let text = metrics.register().render();
+    let (mut help, mut rows) = ("", Vec::new());
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ').map_or("", |(_, help)| help.trim_end_matches('.'));
+        } else if let Some((name, sort)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            let total = if sort == "counter" { "_total" } else { "" };
+            rows.push(format!("| `{name}{total}` | {sort} | {help} |\n"));
+        }
+    }
+    format!("{PAGE_HEAD}| metric | is a | tells |\n|---|---|---|\n{}", rows.concat())
+}
+
+const PAGE_HEAD: &str = "# Metrics of the sidecar\n\n\
+    `curl --unix-socket /run/agent-comms/agent.sock http://localhost/metrics` shows them in every step; a TCP port has\n\
+    them only where the annotation `agent-comms.dev/metrics-port` (`--metrics-port`) asks for it. Worth an alert are the\n\
+    bytes behind, the age of the oldest unacknowledged message and the gaps. This page is made from the program.\n\n";
+
+#[cfg(test)]
+mod tests;

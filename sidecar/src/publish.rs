@@ -103,7 +103,14 @@ impl Publisher {
                     ledger.cut(key, at);
                     saving.save_now(ledger, &self.metrics);
                 }
-                Some(next) => self.push(next),
+                Some(next) => {
+                    if let Next::Message(outgoing) = &next
+                        && outgoing.is_gap()
+                    {
+                        self.metrics.gaps.inc();
+                    }
+                    self.push(next);
+                }
                 None => break,
             }
         }

@@ -69,8 +69,18 @@ impl Outgoing {
     /// Whether it tells of the end of a source or of a container, and of nothing that a step said.
     #[must_use]
     pub fn is_of_the_end(&self) -> bool {
-        let kind = self.subject.rsplit('.').next();
-        kind.is_some_and(|kind| [Kind::SOURCE_END, Kind::STEP_END].contains(&kind))
+        [Kind::SOURCE_END, Kind::STEP_END].contains(&self.kind())
+    }
+
+    /// Whether it tells that something may have been lost.
+    #[must_use]
+    pub fn is_gap(&self) -> bool {
+        self.kind() == Kind::GAP
+    }
+
+    /// The kind of one that is of a run and of nothing else, as everything that we say ourselves is.
+    fn kind(&self) -> &str {
+        self.subject.rsplit('.').next().unwrap_or_default()
     }
 }
 
@@ -95,11 +105,22 @@ pub struct Reader {
     steps: Steps,
     /// Sources whose end was told, and where.
     ended: BTreeMap<SourceKey, u64>,
+    /// What was seen of sources that are gone.
+    gone: Counts,
     /// Whether files were looked for since the step was over.
     searched: bool,
     /// Whether this process is to end: sources are read to their end, and no further.
     finishing: bool,
     chunk: Vec<u8>,
+}
+
+impl Source {
+    fn count_into(&self, counts: &mut Counts) {
+        match self {
+            Self::File(file) => file.count_into(counts),
+            Self::Spool(spool) => spool.count_into(counts),
+        }
+    }
 }
 
 /// What every source needs to make messages.
@@ -156,7 +177,8 @@ impl Reader {
         let turn = SourceKey(0);
         let chunk = vec![0; CHUNK];
         let (made, ended) = (VecDeque::new(), BTreeMap::new());
-        Self { context, sources, files, turn, made, controls, steps, ended, searched: false, finishing: false, chunk }
+        let gone = Counts::default();
+        Self { context, sources, files, turn, made, controls, steps, ended, gone, searched: false, finishing: false, chunk }
     }
 
     /// Looks for files that are new, and lets go of those that are gone and done with.
@@ -167,10 +189,11 @@ impl Reader {
             let source = FileSource::open(&self.context, found, ledger);
             self.sources.insert(source.key(), Source::File(Box::new(source)));
         }
-        let (files, ended) = (&mut self.files, &mut self.ended);
+        let (files, ended, gone) = (&mut self.files, &mut self.ended, &mut self.gone);
         self.sources.retain(|_, source| match source {
             Source::File(file) if file.is_done(ledger.offset(file.key())) => {
                 files.forget(file.identity());
+                file.count_into(gone);
                 ledger.close(file.key());
                 ended.remove(&file.key());
                 false
@@ -258,6 +281,21 @@ impl Reader {
         behind
     }
 
+    /// What was seen of all sources since this process started.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = self.gone.clone();
+        self.sources.values().for_each(|source| source.count_into(&mut counts));
+        counts
+    }
+
+    /// How many files are followed, and whether changes of them wake the reader.
+    #[must_use]
+    pub fn files(&self) -> (usize, bool) {
+        let followed = self.sources.values().filter(|source| matches!(source, Source::File(_))).count();
+        (followed, self.files.is_watching())
+    }
+
     /// A source was read to its end. It is told once for each end; only when this process is to end it is the last.
     fn end(&mut self, key: SourceKey) {
         let Some(source) = self.sources.get(&key) else { return };
@@ -269,6 +307,7 @@ impl Reader {
             self.made.extend(self.controls.source_end(ending, now()).map(Next::Message));
         }
         if self.finishing {
+            source.count_into(&mut self.gone);
             self.sources.remove(&key);
         }
     }

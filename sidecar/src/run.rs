@@ -18,7 +18,7 @@ use crate::drain::Pump;
 use crate::files::Files;
 use crate::files::pattern::Pattern;
 use crate::ledger::Ledger;
-use crate::metrics::{Exposition, Metrics};
+use crate::metrics::{Exposition, Metrics, Oldest, gauge};
 use crate::publish::Publisher;
 use crate::publish::bucket::Bucket;
 use crate::publish::connection::{Connecting, Hints};
@@ -71,7 +71,7 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow
     }
 
     let files = Files::new(patterns(&args, &places, &mut gaps), Arc::clone(&readable));
-    metrics.watching.set(i64::from(files.is_watching()));
+    metrics.spool_limit.set(gauge(args.spool_bytes));
     let mut ledger = Ledger::new(state.checkpoint);
     let context = Context {
         pod: Arc::clone(&pod),
@@ -81,7 +81,6 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow
     };
     let mut reader = Reader::new(context, intake.clone(), files, steps(&args, &places), &mut ledger);
     for (reason, content) in gaps {
-        metrics.gaps.inc();
         reader.tell_gap(reason, content);
     }
     let mut saving = Saving::new(state.store, intake.clone());
@@ -90,7 +89,8 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow
     let hints = Arc::new(Hints::default());
     let connecting = Connecting::new(args.nats.clone(), args.state_dir.clone(), Arc::clone(&hints));
     let publisher = Publisher::new(pod, metrics.clone(), Bucket::new(args.rate(), Instant::now()));
-    let pump = Pump { reader, publisher, ledger, saving, intake, metrics, readable, hints, connecting };
+    let pump =
+        Pump { reader, publisher, ledger, saving, intake, metrics, readable, hints, connecting, oldest: Oldest::default() };
     pump.run(&signals, tasks, args.drain_time()).await;
     Ok(())
 }

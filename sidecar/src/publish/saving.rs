@@ -18,6 +18,7 @@ pub struct Saving {
     store: Store,
     intake: Intake,
     saved_at: Option<Instant>,
+    behind_since: Option<Instant>,
     failing: bool,
 }
 
@@ -25,7 +26,7 @@ impl Saving {
     /// Into this store; the spool is freed behind it.
     #[must_use]
     pub fn new(store: Store, intake: Intake) -> Self {
-        Self { store, intake, saved_at: None, failing: false }
+        Self { store, intake, saved_at: None, behind_since: None, failing: false }
     }
 
     /// Whether the last one could not be written: what is sent now may be sent again after a restart.
@@ -34,14 +35,27 @@ impl Saving {
         self.failing
     }
 
-    /// How long until the next one is due.
+    /// Since when the one on disk does not say everything; nothing while it does.
     #[must_use]
-    pub fn due(&self, now: Instant) -> Duration {
+    pub fn behind_since(&self) -> Option<Instant> {
+        self.behind_since
+    }
+
+    /// How long until the next one is due; nothing while there is nothing new to say.
+    #[must_use]
+    pub fn wait(&self, ledger: &Ledger, now: Instant) -> Option<Duration> {
+        (ledger.has_changed() || self.failing).then(|| self.due(now))
+    }
+
+    fn due(&self, now: Instant) -> Duration {
         self.saved_at.map_or(Duration::ZERO, |at| (at + INTERVAL).saturating_duration_since(now))
     }
 
     /// Writes it when it is due and says something new.
     pub fn save_when_due(&mut self, ledger: &mut Ledger, metrics: &Metrics) {
+        if ledger.has_changed() {
+            self.behind_since.get_or_insert_with(Instant::now);
+        }
         if self.due(Instant::now()).is_zero() && (ledger.take_changed() || self.failing) {
             self.save_now(ledger, metrics);
         }
@@ -57,6 +71,7 @@ impl Saving {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("the checkpoint can be written again");
                 }
+                self.behind_since = None;
                 self.free(&checkpoint);
             }
             Err(error) => {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use message::Timestamp;
-use records::{Cutter, Line, Origin, Recorder, RecorderState, SourceIdentity};
+use records::{Counts, Cutter, Line, Origin, Recorder, RecorderState, SourceIdentity};
 
 use super::{Context, Ending, Next, Progress, new_record, now};
 use crate::checkpoint::{FileIdentity, Place};
@@ -36,6 +36,8 @@ pub struct FileSource {
     /// Whether what was left without a line end is sent.
     flushed: bool,
     gaps: u64,
+    /// What was seen of its earlier lives.
+    past: Counts,
 }
 
 impl FileSource {
@@ -89,6 +91,7 @@ impl FileSource {
             arrived: now(),
             flushed: false,
             gaps: 0,
+            past: Counts::default(),
         }
     }
 
@@ -121,6 +124,12 @@ impl FileSource {
     pub fn ending(&self) -> Ending {
         let (key, counts) = (self.key, self.recorder.counts().clone());
         Ending { key, identity: self.identity.clone(), offset: self.position(), counts }
+    }
+
+    /// Adds what was seen of it.
+    pub fn count_into(&self, counts: &mut Counts) {
+        counts.add(&self.past);
+        counts.add(self.recorder.counts());
     }
 
     /// Whether the file is gone, and all of it acknowledged.
@@ -230,6 +239,7 @@ impl FileSource {
         let record =
             new_record(&self.identity.label, self.identity.container.clone(), self.identity.generation, Some(self.identity()));
         self.key = ledger.open(record);
+        self.past.add(self.recorder.counts());
         self.recorder = self.context.recorder(self.identity.clone(), RecorderState::default());
         self.cutter = Cutter::new(0);
         self.before = Before::default();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use message::Timestamp;
-use records::{Line, Origin, Recorder, SourceIdentity};
+use records::{Counts, Line, Origin, Recorder, SourceIdentity};
 
 use super::{CHUNK, Context, Ending, Next, Progress, new_record, now};
 use crate::SPOOL_LABEL;
@@ -107,6 +107,11 @@ impl SpoolSource {
     pub fn ending(&self) -> Ending {
         let (key, counts) = (self.key, self.recorder.counts().clone());
         Ending { key, identity: self.identity.clone(), offset: self.position, counts }
+    }
+
+    /// Adds what was seen of it.
+    pub fn count_into(&self, counts: &mut Counts) {
+        counts.add(self.recorder.counts());
     }
 
     /// The next record, if there is one.

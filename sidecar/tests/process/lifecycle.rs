@@ -130,6 +130,12 @@ async fn metrics_are_on_a_port_only_when_asked_for() {
     let sidecar = world.sidecar(&["--metrics-port", &port.to_string()]).await;
     assert_eq!(post(&world.socket("main"), "text/plain", "token ghp_0123456789abcdefghijABCDEFGHIJ456789").0, 202);
     world.said(1).await;
+    // They are brought up to date now and then.
+    let deadline = Instant::now() + PATIENCE;
+    while !request(&world.socket("main"), "GET /metrics HTTP/1.1\r\n", "").unwrap().1.contains("redactions_total{") {
+        assert!(Instant::now() < deadline, "no redaction was counted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let (status, on_socket) = request(&world.socket("main"), "GET /metrics HTTP/1.1\r\n", "").unwrap();
     assert_eq!(status, 200);
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -137,7 +143,17 @@ async fn metrics_are_on_a_port_only_when_asked_for() {
     let mut on_port = String::new();
     std::io::Read::read_to_string(&mut stream, &mut on_port).unwrap();
     for text in [on_socket, on_port] {
-        assert!(text.contains("agentcomms_sidecar_published_messages_total 1"), "{text}");
+        for line in [
+            "published_messages_total 1",
+            "read_lines_total 1",
+            "redactions_total{pattern=",
+            "connected 1",
+            "spool_limit_bytes 268435456",
+            "spool_behind_bytes 0",
+            "watching ",
+        ] {
+            assert!(text.contains(&format!("agentcomms_sidecar_{line}")), "{line} is not in {text}");
+        }
     }
     terminate(sidecar).await;
 }
