@@ -18,11 +18,13 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, PipeWriter, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use rustix::process::Pid;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::args::ExecArgs;
@@ -35,9 +37,13 @@ use signals::Signals;
 const NOT_FOUND: u8 = 127;
 /// A shell's exit code for a command that is there and cannot be executed.
 const CANNOT_EXECUTE: u8 = 126;
-/// How long the command's last words may take on their way to a slow sidecar. The step waits for this long, so it is short;
-/// a sidecar that is gone is not waited for.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a sidecar that takes nothing is waited for when the command has ended. The step waits for this long, so it is
+/// short; a sidecar that is gone is not waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How often that, while it takes something.
+const MOST_WAITS: u32 = 5;
+/// How long it may take to leave a word without waiting for an answer.
+const LEAVING: Duration = Duration::from_millis(200);
 /// Once somebody asked the command to end, how long what it had written may take to be read from our standard output.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
@@ -101,8 +107,27 @@ async fn supervise(args: &ExecArgs) -> ExitCode {
         Err(_) => refused.unwrap_or(CANNOT_EXECUTE),
     };
     capture.ended(session, i32::from(code));
-    drop(tokio::time::timeout(LAST_WORDS, sender).await);
+    hand_over_the_rest(&capture, sender, &args.socket, session).await;
     ExitCode::from(code)
+}
+
+/// Gives the sidecar time for what is left, as long as it takes some of it; then leaves a word of what is missing.
+async fn hand_over_the_rest(capture: &Capture, mut sender: JoinHandle<()>, socket: &Path, session: Uuid) {
+    for _ in 0..MOST_WAITS {
+        let held = capture.held();
+        if tokio::time::timeout(LAST_WORDS, &mut sender).await.is_ok() {
+            return;
+        }
+        if capture.held() >= held {
+            break;
+        }
+    }
+    sender.abort();
+    let rest = capture.abandon();
+    if !rest.is_empty() {
+        // Who cannot even be left a word is not there to hear it.
+        drop(tokio::time::timeout(LEAVING, hand_over::leave(socket, session, rest)).await);
+    }
 }
 
 /// Waits until everything that the command wrote is on our own output. A signal that comes meanwhile asks this process to

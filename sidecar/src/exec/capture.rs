@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::batch::{self, Ended, LINE_OVERHEAD, Missed, OVERFLOW, REFUSED, Started, Stream};
+use super::batch::{self, Ended, Event, LINE_OVERHEAD, Missed, OVERFLOW, REFUSED, Started, Stream};
 
 /// Bytes that wait for the sidecar: about a second of a talkative build. One line always fits, so the longest may be held
 /// above this; the memory is the step's, so it is no more.
@@ -119,7 +119,7 @@ impl Capture {
         let mut missing: BTreeMap<Stream, (u64, u64)> = BTreeMap::new();
         let mut rest = batch;
         while let Some((event, length)) = batch::first(rest) {
-            if let batch::Event::Line { stream, bytes, .. } = event {
+            if let Event::Line { stream, bytes, .. } = event {
                 let missing = missing.entry(stream).or_default();
                 *missing = (missing.0 + bytes.len() as u64, missing.1 + 1);
             }
@@ -130,6 +130,51 @@ impl Capture {
                 self.missed(stream, REFUSED, bytes, records);
             }
         }
+    }
+
+    /// The short form of everything that still waits, when there is no more time: what is missing, and the end.
+    pub fn abandon(&self) -> Vec<u8> {
+        let mut state = self.state();
+        let mut missed: Vec<Missed> = Vec::new();
+        let mut add = |event: Missed| {
+            let known = missed.iter_mut().find(|known| known.reason == event.reason && known.stream == event.stream);
+            match known {
+                Some(known) => (known.bytes, known.records) = (known.bytes + event.bytes, known.records + event.records),
+                None => missed.push(event),
+            }
+        };
+        let (mut rest, mut end) = (Vec::new(), None);
+        for batch in std::mem::take(&mut state.batches) {
+            let mut events = batch.as_slice();
+            while let Some((event, length)) = batch::first(events) {
+                events = &events[length..];
+                match event {
+                    Event::Line { stream, bytes, .. } => {
+                        state.missed_bytes += bytes.len() as u64;
+                        state.missed_records += 1;
+                        add(Missed { reason: OVERFLOW.to_owned(), stream, bytes: bytes.len() as u64, records: 1 });
+                    }
+                    Event::Missed(event) => add(event),
+                    Event::Started(started) => batch::push_started(&mut rest, &started),
+                    Event::Ended(ended) => {
+                        end = Some(ended);
+                    }
+                }
+            }
+        }
+        for event in &missed {
+            batch::push_missed(&mut rest, event);
+        }
+        if let Some(ended) = end {
+            let (missed_bytes, missed_records) = (state.missed_bytes, state.missed_records);
+            batch::push_ended(&mut rest, &Ended { missed_bytes, missed_records, ..ended });
+        }
+        rest
+    }
+
+    /// How many bytes are held. It falls as they are handed over.
+    pub fn held(&self) -> usize {
+        self.state().held
     }
 
     /// Whether nothing more will come.

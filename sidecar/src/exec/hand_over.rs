@@ -1,6 +1,7 @@
 //! Hands batches to the sidecar, one after the other, by `POST /exec` on a connection of its own. A batch that was not
 //! answered is sent again under the same key, and accepted once.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use uuid::Uuid;
 
@@ -58,6 +60,19 @@ pub async fn hand_over(socket: PathBuf, session: Uuid, capture: Capture) {
         }
         capture.handed_over(body.len());
     }
+}
+
+/// Leaves this on a connection of its own, for a sidecar that is too slow to answer: it finds it there when it goes on, also
+/// when this process is gone.
+pub async fn leave(socket: &Path, session: Uuid, batch: Vec<u8>) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket).await?;
+    let length = batch.len();
+    let head = format!(
+        "POST /exec HTTP/1.1\r\n{HOST}: agent-comms\r\n{CONTENT_TYPE}: {BATCH_TYPE}\r\n{KEY_HEADER}: {session}-end\r\n\
+         content-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(&batch).await
 }
 
 type Connection = SendRequest<Full<Bytes>>;

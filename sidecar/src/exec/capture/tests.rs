@@ -86,3 +86,21 @@ async fn a_line_longer_than_the_bound_is_taken_when_nothing_else_waits() {
     let text = String::from_utf8(rest).unwrap();
     assert!(text.contains(REFUSED) && text.contains(OVERFLOW) && text.contains("\"missed_records\":2"), "{text}");
 }
+
+#[tokio::test]
+async fn what_is_abandoned_is_told_in_short() {
+    let capture = Capture::default();
+    let session = Uuid::from_u128(1);
+    capture.started(session);
+    let taken = capture.next().await.unwrap();
+    assert_eq!(batch::check(&taken), Ok(1));
+    write(&capture, Stream::Out, &format!("{}\n", "x".repeat(99)).repeat(20_000));
+    write(&capture, Stream::Err, "oops\n");
+    capture.ended(session, 9);
+    let rest = capture.abandon();
+    let text = String::from_utf8(rest).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.len() == 3 && lines[0].contains("\"records\":20000") && lines[1].contains("stderr"), "{text}");
+    assert!(lines[2].contains("\"exit_code\":9") && lines[2].contains("\"missed_records\":20001"), "{text}");
+    assert_eq!(capture.next().await, None);
+}
