@@ -196,6 +196,9 @@ pub struct EmitArgs {
     /// An attribute, `key=value`; may be given again
     #[arg(long = "attr", value_name = "KEY=VALUE", value_parser = attribute)]
     pub attributes: Vec<(String, String)>,
+    /// Seconds to go on trying while nobody answers
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub timeout: u64,
     /// The socket
     #[arg(long, env = "AGENT_COMMS_SOCKET", default_value = "/run/agent-comms/agent.sock", value_name = "FILE")]
     pub socket: PathBuf,

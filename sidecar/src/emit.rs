@@ -1,8 +1,12 @@
 //! `agent-comms emit`: one message through the socket, for steps without an HTTP client. It succeeds only when the sidecar
 //! said that it has the message.
+//!
+//! The message has an id of its own, so that it can be sent again when no answer came: whatever became of the first copy,
+//! it is accepted once.
 
 use std::io::Read as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -12,27 +16,48 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
 use tokio::net::UnixStream;
+use uuid::Uuid;
 
 use crate::args::EmitArgs;
+
+/// The pause before the message is sent again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Sends the message and waits until it is accepted.
 ///
 /// # Errors
-/// When there is no text, nobody answers, or the message was not accepted.
+/// When there is no text, nobody answers for long enough, or the message was not accepted.
 pub async fn emit(args: EmitArgs) -> anyhow::Result<()> {
     let text = if args.text.is_empty() { read_input()? } else { args.text.join(" ") };
     let text = text.trim_end_matches(['\r', '\n']);
     anyhow::ensure!(!text.trim().is_empty(), "there is nothing to say; give a text, or write it to standard input");
-    let body = object(text, &args).to_string();
-    let (status, answer) = post(&args.socket, body).await?;
-    let answer = String::from_utf8_lossy(&answer);
-    anyhow::ensure!(status == StatusCode::ACCEPTED, "the message was not accepted ({status}): {}", answer.trim());
-    Ok(())
+    let body = Bytes::from(object(text, &args).to_string());
+    let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    loop {
+        // A sidecar that has the message in hand and waits for room is waited for, however long that takes.
+        let failure = match post(&args.socket, body.clone()).await {
+            Ok((StatusCode::ACCEPTED, _)) => return Ok(()),
+            Ok((status, answer)) => {
+                let answer = String::from_utf8_lossy(&answer);
+                let refusal = anyhow::anyhow!("the message was not accepted ({status}): {}", answer.trim());
+                if status != StatusCode::SERVICE_UNAVAILABLE {
+                    return Err(refusal);
+                }
+                refusal
+            }
+            Err(failure) => failure,
+        };
+        if Instant::now() + PAUSE > deadline {
+            return Err(failure);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 fn object(text: &str, args: &EmitArgs) -> Value {
     let attributes: Map<String, Value> = args.attributes.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-    let mut object = Map::from_iter([("content".to_owned(), text.into())]);
+    let id = Uuid::new_v4().to_string();
+    let mut object = Map::from_iter([("id".to_owned(), id.into()), ("content".to_owned(), text.into())]);
     let named = [("kind", &args.kind), ("channel", &args.channel), ("agent_id", &args.agent)];
     for (name, value) in named {
         if let Some(value) = value {
@@ -51,15 +76,13 @@ fn read_input() -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-async fn post(socket: &Path, body: String) -> anyhow::Result<(StatusCode, Bytes)> {
+async fn post(socket: &Path, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
     let unreachable = || format!("nobody answers at the socket `{}`; give the right --socket", socket.display());
     let stream = UnixStream::connect(socket).await.with_context(unreachable)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.with_context(unreachable)?;
     let driver = tokio::spawn(connection);
-    let request = Request::post("/messages")
-        .header(HOST, "agent-comms")
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body)))?;
+    let request =
+        Request::post("/messages").header(HOST, "agent-comms").header(CONTENT_TYPE, "application/json").body(Full::new(body))?;
     let response =
         sender.send_request(request).await.context("the sidecar did not answer; the message may or may not be accepted")?;
     let status = response.status();

@@ -178,9 +178,15 @@ impl Spool {
         }
         self.make_room(length)?;
         let new = entries.zip(&accepted).filter(|(_, accepted)| **accepted != Accepted::Known).map(|(entry, _)| entry);
-        if let Some(segment) = self.segments.back_mut() {
-            segment.append(new, &mut self.frames).map_err(AppendError::Write)?;
-        }
+        let written = self.write(new.clone()).or_else(|error| {
+            if self.acknowledged < self.end() {
+                return Err(error);
+            }
+            // What stands in the way may be our own, and all of it is sent.
+            self.begin_anew()?;
+            self.write(new)
+        });
+        written.map_err(AppendError::Write)?;
         for id in new_ids {
             self.ids.insert(id);
         }
@@ -289,7 +295,7 @@ impl Spool {
         let is_full = |spool: &Self| spool.held() > 0 && spool.held() + length > spool.limit;
         if is_full(self) && self.acknowledged >= self.end() {
             // All of it is sent; only the segment that is written to was kept.
-            self.roll().and_then(|()| self.free_segments()).map_err(AppendError::Write)?;
+            self.begin_anew().map_err(AppendError::Write)?;
         }
         if is_full(self) {
             return Err(AppendError::Full);
@@ -300,6 +306,18 @@ impl Spool {
             self.roll().map_err(AppendError::Write)?;
         }
         Ok(())
+    }
+
+    fn write<'a>(&mut self, entries: impl Iterator<Item = Entry<'a>>) -> io::Result<()> {
+        self.segments.back_mut().map_or(Ok(()), |segment| segment.append(entries, &mut self.frames))
+    }
+
+    /// Leaves the segment that is written to, where anything is in it, and frees what is acknowledged.
+    fn begin_anew(&mut self) -> io::Result<()> {
+        if self.segments.back().is_some_and(|segment| segment.length() > 0) {
+            self.roll()?;
+        }
+        self.free_segments()
     }
 
     /// Closes the segment that is written to and starts the next.

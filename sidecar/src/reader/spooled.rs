@@ -128,8 +128,8 @@ impl SpoolSource {
         let end = self.position + length as u64;
         // What is held of a batch begins where its bytes do, at the end of its frame.
         let (line_start, event, line_end) = match entry.form {
-            Form::Record => {
-                let line = Line { start: self.position, end, bytes: entry.raw, cut: false, terminated: true };
+            Form::Record | Form::Piece => {
+                let line = Line { start: self.position, end, bytes: entry.raw, cut: entry.form == Form::Piece, terminated: true };
                 (self.position, Said::Record(line), end)
             }
             Form::Batch => {

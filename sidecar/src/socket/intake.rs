@@ -85,6 +85,17 @@ impl Intake {
         .await
     }
 
+    /// The first part of a line that is longer than a record may be.
+    pub async fn accept_piece(&self, container: &str, peer: Peer, raw: &[u8]) -> Option<()> {
+        let accepted_at = unix_micros();
+        self.when_possible(|| {
+            self.spool().append([Entry { container, accepted_at, peer, id: None, form: Form::Piece, raw }])?;
+            self.written.notify_one();
+            Ok(())
+        })
+        .await
+    }
+
     /// Tries until the spool takes it; nothing when nothing is taken any more.
     async fn when_possible<T>(&self, attempt: impl Fn() -> Result<T, AppendError>) -> Option<T> {
         loop {

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use records::Cutter;
+use records::{Cutter, Line};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
@@ -47,9 +47,7 @@ pub async fn serve(stream: UnixStream, first: &[u8], shared: &Shared, container:
         }
     }
     while let Some(line) = cutter.finish() {
-        if !is_blank(line.bytes) {
-            shared.intake.accept(container, peer, &[line.bytes]).await;
-        }
+        accept_long(&line, shared, container, peer).await;
     }
 }
 
@@ -65,14 +63,22 @@ fn read(stream: &UnixStream, cutter: &mut Cutter) -> io::Result<usize> {
 async fn accept(cutter: &mut Cutter, shared: &Shared, container: &str, peer: Peer) {
     let mut lines = Lines::default();
     while let Some(line) = cutter.next_line() {
-        if line.bytes.len() > READ {
+        if line.cut || line.bytes.len() > READ {
             lines.accept(shared, container, peer).await;
-            shared.intake.accept(container, peer, &[line.bytes]).await;
+            accept_long(&line, shared, container, peer).await;
         } else {
             lines.push(line.bytes);
         }
     }
     lines.accept(shared, container, peer).await;
+}
+
+async fn accept_long(line: &Line<'_>, shared: &Shared, container: &str, peer: Peer) {
+    if line.cut {
+        shared.intake.accept_piece(container, peer, line.bytes).await;
+    } else if !is_blank(line.bytes) {
+        shared.intake.accept(container, peer, &[line.bytes]).await;
+    }
 }
 
 /// Lines that are accepted together.

@@ -3,7 +3,8 @@
 //! ```text
 //! u32 length of the rest after the checksum | u32 CRC-32 of length and rest |
 //! u8 length of the container's name | name | i64 microseconds since 1970 | u32 pid | u32 uid | u32 gid |
-//! u8 flags: 1 an id follows, 2 the bytes are a batch of `exec` | 16 bytes id | the bytes as they came
+//! u8 flags: 1 an id follows, 2 the bytes are a batch of `exec`, 4 they are the first part of a line | 16 bytes id |
+//! the bytes as they came
 //! ```
 //! Numbers are little-endian. Format version 1 knows no flag but the first.
 
@@ -17,6 +18,8 @@ const SHORTEST: usize = 1 + 8 + 12 + 1;
 const HAS_ID: u8 = 1;
 /// The bytes are a batch of `exec`.
 const IS_BATCH: u8 = 2;
+/// The bytes are the first part of a line.
+const IS_PIECE: u8 = 4;
 /// The longest rest that is believed; a longer one is damage. A record holds at most 2 MiB of bytes as they came.
 const LONGEST: usize = 4 * 1024 * 1024;
 
@@ -37,6 +40,8 @@ pub enum Form {
     /// One record, as it came.
     #[default]
     Record,
+    /// The first part of a line that is longer than a record may be; it goes on in the next record of its writer.
+    Piece,
     /// What a wrapped command wrote and how it ended, several lines in one entry: all of it is accepted, or none.
     Batch,
 }
@@ -95,7 +100,11 @@ pub fn encode_head(entry: &Entry<'_>, buffer: &mut Vec<u8>) {
     for number in [entry.peer.pid, entry.peer.uid, entry.peer.gid] {
         buffer.extend_from_slice(&number.to_le_bytes());
     }
-    let form = if entry.form == Form::Batch { IS_BATCH } else { 0 };
+    let form = match entry.form {
+        Form::Record => 0,
+        Form::Piece => IS_PIECE,
+        Form::Batch => IS_BATCH,
+    };
     buffer.push(form | if entry.id.is_some() { HAS_ID } else { 0 });
     if let Some(id) = entry.id {
         buffer.extend_from_slice(id.as_bytes());
@@ -151,7 +160,11 @@ fn entry(rest: &[u8]) -> Option<Entry<'_>> {
         0 => (None, rest),
         _ => rest.split_first_chunk::<16>().map(|(id, raw)| (Some(Uuid::from_bytes(*id)), raw))?,
     };
-    let form = if flags & IS_BATCH == 0 { Form::Record } else { Form::Batch };
+    let form = match flags & (IS_BATCH | IS_PIECE) {
+        0 => Form::Record,
+        IS_PIECE => Form::Piece,
+        _ => Form::Batch,
+    };
     let container = std::str::from_utf8(name).ok()?;
     Some(Entry { container, accepted_at: i64::from_le_bytes(*accepted_at), peer, id, form, raw })
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing there")]
 
+mod connections;
+mod delivery;
+mod disk;
 mod drain;
 mod exec;
 mod files;

@@ -1,10 +1,14 @@
 //! What comes through the sockets.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::world::{World, check_whole, post, request, terminate};
+use neighbours::process::Signal;
+
+use crate::world::{PATIENCE, World, check_whole, post, request, terminate};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_of_text_and_json_become_messages_with_the_pods_identity() {
@@ -68,27 +72,96 @@ async fn http_says_what_is_wrong_and_takes_nothing_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_ending_sidecar_says_that_it_is_too_late() {
+    let mut world = World::start().await;
+    let sidecar = world.sidecar(&["--grace-seconds", "6"]).await;
+    world.nats.stop().await.unwrap();
+    assert_eq!(post(&world.socket("main"), "text/plain", "keeps it busy").0, 202);
+    sidecar.signal(Signal::TERM).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while post(&world.socket("main"), "text/plain", "late").0 != 503 {
+        assert!(Instant::now() < deadline, "accepted as if nothing had happened");
+    }
+    let mut stream = UnixStream::connect(world.socket("main")).unwrap();
+    stream.write_all(b"POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nlate").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("retry-after: 1\r\n") && answer.contains("nothing was accepted"), "{answer}");
+    world.nats.start_again().await.unwrap();
+    let mut sidecar = sidecar;
+    assert!(sidecar.wait(PATIENCE).await.unwrap().success());
+    let sidecar = world.sidecar(&[]).await;
+    let mut contents: Vec<String> = world.said(1).await.iter().map(|stored| stored.text("content").to_owned()).collect();
+    contents.retain(|content| content != "late");
+    assert_eq!(contents, ["keeps it busy"]);
+    terminate(sidecar).await;
+}
+
+fn emit(socket: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_agent-comms"));
+    command.arg("emit").args(arguments).arg("--socket").arg(socket);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn emit_speaks_for_shells_and_fails_when_nobody_listens() {
     let mut world = World::start().await;
     let sidecar = world.sidecar(&[]).await;
-    let emit = |socket: &std::path::Path| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agent-comms"));
-        command
-            .args(["emit", "--kind", "status", "--agent", "shell", "--attr", "step=3", "half", "done", "--socket"])
-            .arg(socket);
-        command.output().unwrap()
-    };
-    let output = emit(&world.socket("main"));
-    assert!(output.status.success(), "{output:?}");
-    let said = world.said(1).await;
-    assert_eq!(said[0].text("content"), "half done");
+    let socket = world.socket("main");
+    let arguments = ["--kind", "status", "--agent", "shell", "--attr", "step=3", "--attr", "a=b=c", "half", "done"];
+    for (arguments, input) in [(&arguments[..], ""), (&["--channel", "general"][..], "two\nlines\n")] {
+        let output = emit(&socket, arguments, input);
+        assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    }
+    let said = world.said(2).await;
+    assert_eq!([said[0].text("content"), said[1].text("content")], ["half done", "two\nlines"]);
     assert_eq!(said[0].subject, "workflow.demo.build.u1.agent.shell.status");
-    assert_eq!(said[0].body["attrs"]["step"], "3");
+    assert_eq!(said[1].subject, "workflow.general.message.demo.build.u1.agent.main");
+    assert_eq!([&said[0].body["attrs"]["step"], &said[0].body["attrs"]["a"]], ["3", "b=c"]);
+    for (arguments, input, expected) in [
+        (&[][..], " \n", "there is nothing to say"),
+        (&[][..], &"x".repeat(3 * 1024 * 1024), "413 Payload Too Large"),
+        (&["--attr", "novalue", "x"][..], "", "write it as key=value"),
+    ] {
+        let output = emit(&socket, arguments, input);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && error.contains(expected), "{error}");
+    }
     terminate(sidecar).await;
-    let output = emit(&world.socket("main"));
+    let output = emit(&socket, &["--timeout", "0", "unheard"], "");
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(error.contains("nobody answers at the socket") && error.lines().count() == 1, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn emit_sends_again_what_got_no_answer_and_is_accepted_once() {
+    let mut world = World::start().await;
+    let mut sidecar = world.sidecar(&[]).await;
+    let socket = world.socket("main");
+    // It has the message and dies before it answers.
+    sidecar.signal(Signal::STOP).unwrap();
+    let said = {
+        let socket = socket.clone();
+        std::thread::spawn(move || emit(&socket, &["said", "once"], ""))
+    };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    sidecar.kill().unwrap();
+    let unheard = {
+        let socket = socket.clone();
+        std::thread::spawn(move || emit(&socket, &["while", "away"], ""))
+    };
+    let sidecar = world.sidecar(&[]).await;
+    for emitted in [said, unheard] {
+        let output = emitted.join().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    let said = world.said(2).await;
+    check_whole(&said);
+    assert_eq!(said.len(), 2);
+    terminate(sidecar).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

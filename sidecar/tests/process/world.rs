@@ -23,6 +23,10 @@ pub struct World {
     pub nats: Nats,
     /// Short, because the sockets are in it.
     pub directory: TempDir,
+    /// More variables for the sidecars.
+    pub environment: Vec<(&'static str, PathBuf)>,
+    /// A command that runs the sidecars; none: they are run as they are.
+    pub wrapper: Vec<String>,
     sidecars: usize,
 }
 
@@ -52,7 +56,8 @@ impl World {
 
     pub async fn start_with(options: Options) -> Self {
         let nats = Nats::start(options).await.unwrap();
-        let world = Self { nats, directory: TempDir::new().unwrap(), sidecars: 0 };
+        let directory = TempDir::new().unwrap();
+        let world = Self { nats, directory, environment: Vec::new(), wrapper: Vec::new(), sidecars: 0 };
         world.make_stream().await;
         world
     }
@@ -91,7 +96,9 @@ impl World {
     pub async fn sidecar_with(&mut self, certificate: &Path, key: &Path, extra: &[&str]) -> Process {
         self.sidecars += 1;
         let credentials = self.nats.publisher("demo");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agent-comms"));
+        let mut words = self.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_agent-comms")]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("run").arg("--run-dir").arg(self.path("run")).arg("--state-dir").arg(self.path("state"));
         command.args(["--containers", "main,side", "--namespace", "demo", "--workflow-name", "build", "--workflow-uid", "u1"]);
         command.args(["--pod", "build-x", "--pod-uid", "pod-1", "--nats-url", &credentials.url]);

@@ -22,6 +22,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_again(container in "[a-z-]{0,63}", id in any::<Option<u128>>(), raw in any::<Vec<u8>>()) {
         framed(&container, id, &raw);
+        framed_as(Form::Piece, &container, id, &raw);
         framed_as(Form::Batch, &container, id, &raw);
     }
 
