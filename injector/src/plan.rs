@@ -123,7 +123,7 @@ pub fn make(pod: Pod<'_>, context: Context<'_>) -> Result<Plan, Reason> {
         image: overrides.image.as_deref().unwrap_or(&context.options.image),
         namespace: context.namespace,
         identity: identity.variables(context.namespace, context.runtime.name()),
-        settings: settings(&overrides, &steps),
+        settings: settings(pod, &overrides, &steps),
         containers: steps.iter().filter(|step| step.socket).map(|step| step.name.clone()).collect(),
         files: &files,
         install: overrides.install,
@@ -256,11 +256,20 @@ fn has_room(container: &Value) -> bool {
     !places.chain(devices).any(taken)
 }
 
-fn settings(overrides: &Overrides, steps: &[Step]) -> Vec<(&'static str, String)> {
+/// Whether a container that ended is started again, so that its exit code is not its last; none where none is.
+fn restarts(pod: Pod<'_>) -> Option<String> {
+    let own = pod.containers().iter().filter_map(|container| text(container, "restartPolicy"));
+    let policies: Vec<&str> = own.chain([text(pod.spec(), "restartPolicy").unwrap_or("Always")]).collect();
+    let meaning = [("Always", "always"), ("OnFailure", "on-failure")];
+    meaning.into_iter().find(|(policy, _)| policies.contains(policy)).map(|(_, told)| told.to_owned())
+}
+
+fn settings(pod: Pod<'_>, overrides: &Overrides, steps: &[Step]) -> Vec<(&'static str, String)> {
     let init: Vec<&str> = steps.iter().filter(|step| step.is_init && step.socket).map(|step| step.name.as_str()).collect();
     let values = [
         // Of these no end is told: a step's end is that of a regular container.
         ("AGENT_COMMS_INIT_CONTAINERS", (!init.is_empty()).then(|| init.join(","))),
+        ("AGENT_COMMS_RESTARTS", restarts(pod)),
         ("AGENT_COMMS_AGENT_ID", overrides.agent_id.clone()),
         ("AGENT_COMMS_STAGE", overrides.stage.clone()),
         ("AGENT_COMMS_CHANNEL", overrides.channel.clone()),

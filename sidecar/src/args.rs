@@ -18,6 +18,7 @@ use service::nats::NatsArgs;
 
 use crate::files::pattern::Pattern;
 use crate::publish::bucket::Rate;
+use crate::steps::Restarts;
 
 pub use lenient::{Problem, parse};
 pub use parsing::{LogFormat, ParsingArgs};
@@ -93,9 +94,9 @@ pub struct RunArgs {
     /// Those of the containers that end before the step begins: of their end nothing is told
     #[arg(long, env = "AGENT_COMMS_INIT_CONTAINERS", value_delimiter = ',', value_name = "NAME,...")]
     pub init_containers: Vec<String>,
-    /// A container that fails is started again: its failure is told only when the pod ends
-    #[arg(long, env = "AGENT_COMMS_RESTARTS")]
-    pub restarts: bool,
+    /// Whether a container that ended is started again: then its end is told only when the pod ends
+    #[arg(long, env = "AGENT_COMMS_RESTARTS", default_value = "never", value_name = "WHEN")]
+    pub restarts: Restarts,
     /// A pod depends on this process: nothing but SIGTERM ends it
     #[arg(long, env = "AGENT_COMMS_IN_POD")]
     pub in_pod: bool,

@@ -39,6 +39,30 @@ pub struct StepRecord {
     pub told: bool,
 }
 
+/// When a container that ended is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Restarts {
+    /// Never.
+    #[default]
+    Never,
+    /// When its exit code is not 0.
+    OnFailure,
+    /// Whenever it ended.
+    Always,
+}
+
+impl Restarts {
+    /// Whether this is the last exit code that a container will have.
+    #[must_use]
+    pub fn is_final(self, exit_code: i32) -> bool {
+        match self {
+            Self::Never => true,
+            Self::OnFailure => exit_code == 0,
+            Self::Always => false,
+        }
+    }
+}
+
 /// The regular containers of the pod.
 #[derive(Debug, Default)]
 pub struct Steps {
@@ -47,8 +71,7 @@ pub struct Steps {
     exit_files: BTreeMap<String, PathBuf>,
     /// Commands that run, by container: one that another one started ends nothing.
     running: BTreeMap<String, BTreeSet<Uuid>>,
-    /// Whether a container that fails is started again.
-    restarts: bool,
+    restarts: Restarts,
     /// When all of them had ended.
     over_at: Option<Instant>,
 }
@@ -56,7 +79,7 @@ pub struct Steps {
 impl Steps {
     /// These containers; an exit code is looked for beside an output file of emissary that is followed.
     #[must_use]
-    pub fn new(containers: impl IntoIterator<Item = String>, files: &[Pattern], restarts: bool) -> Self {
+    pub fn new(containers: impl IntoIterator<Item = String>, files: &[Pattern], restarts: Restarts) -> Self {
         let exit_files = files.iter().filter_map(|file| Some((file.container()?.to_owned(), exit_file(file)?))).collect();
         Self { containers: containers.into_iter().collect(), exit_files, restarts, ..Self::default() }
     }
@@ -107,7 +130,7 @@ impl Steps {
     fn notice(&mut self, ledger: &Ledger) {
         let has_ended = |container: &String| {
             let exit_code = ledger.step(container).and_then(|record| record.exit_code);
-            exit_code.is_some_and(|code| code == 0 || !self.restarts)
+            exit_code.is_some_and(|code| self.restarts.is_final(code))
         };
         let are_over = self.containers.iter().all(has_ended);
         self.over_at = are_over.then(|| self.over_at.unwrap_or_else(Instant::now));

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::Steps;
+use super::{Restarts, Steps};
 use crate::checkpoint::Checkpoint;
 use crate::exec::batch::Ended;
 use crate::files::pattern::Pattern;
@@ -17,7 +17,7 @@ fn ended(number: u128, exit_code: i32) -> Ended {
     Ended { session: session(number), exit_code, missed_bytes: 0, missed_records: 0 }
 }
 
-fn steps(containers: &[&str], restarts: bool) -> (Steps, Ledger) {
+fn steps(containers: &[&str], restarts: Restarts) -> (Steps, Ledger) {
     (Steps::new(containers.iter().map(ToString::to_string), &[], restarts), Ledger::new(Checkpoint::default()))
 }
 
@@ -32,7 +32,7 @@ fn check_over_soon(steps: &Steps) {
 
 #[test]
 fn a_step_is_over_when_its_last_container_ended() {
-    let (mut steps, mut ledger) = steps(&["main", "side"], false);
+    let (mut steps, mut ledger) = steps(&["main", "side"], Restarts::Never);
     steps.look(&mut ledger);
     assert!(steps.over_at.is_none());
     steps.ended("main", &ended(1, 3), &mut ledger);
@@ -46,7 +46,7 @@ fn a_step_is_over_when_its_last_container_ended() {
 
 #[test]
 fn a_command_within_a_command_ends_nothing() {
-    let (mut steps, mut ledger) = steps(&["main"], false);
+    let (mut steps, mut ledger) = steps(&["main"], Restarts::Never);
     steps.started("main", session(1), &mut ledger);
     steps.started("main", session(2), &mut ledger);
     steps.ended("main", &ended(2, 1), &mut ledger);
@@ -58,13 +58,17 @@ fn a_command_within_a_command_ends_nothing() {
 
 #[test]
 fn a_failure_is_final_only_where_nothing_is_started_again() {
-    let (mut steps, mut ledger) = steps(&["main"], true);
+    let (mut steps, mut ledger) = steps(&["main"], Restarts::OnFailure);
     steps.ended("main", &ended(1, 1), &mut ledger);
     assert!(steps.over_at.is_none());
     steps.started("main", session(2), &mut ledger);
     assert_eq!(ledger.step("main").unwrap().exit_code, None);
     steps.ended("main", &ended(2, 0), &mut ledger);
     check_over_soon(&steps);
+
+    let (mut steps, mut ledger) = self::steps(&["main"], Restarts::Always);
+    steps.ended("main", &ended(1, 0), &mut ledger);
+    assert!(steps.over_at.is_none());
 }
 
 #[test]
@@ -76,7 +80,7 @@ fn an_exit_code_is_read_beside_the_output_once_it_is_written() {
         Pattern::parse(&format!("main:{}", output.display())).unwrap(),
         Pattern::parse(&format!("main:{}/*.log", directory.path().display())).unwrap(),
     ];
-    let mut steps = Steps::new(["main".to_owned()], &files, false);
+    let mut steps = Steps::new(["main".to_owned()], &files, Restarts::Never);
     let mut ledger = Ledger::new(Checkpoint::default());
     let file = output.with_file_name("exitcode");
     for not_yet in [None, Some("")] {
@@ -94,13 +98,13 @@ fn an_exit_code_is_read_beside_the_output_once_it_is_written() {
 
 #[test]
 fn what_an_earlier_process_knew_holds() {
-    let (mut steps, mut ledger) = steps(&["main"], false);
+    let (mut steps, mut ledger) = steps(&["main"], Restarts::Never);
     steps.ended("main", &ended(1, 7), &mut ledger);
     ledger.step_told("main");
     let mut ledger = Ledger::new(ledger.checkpoint());
     let record = ledger.step("main").unwrap();
     assert_eq!((record.exit_code, record.told), (Some(7), true));
-    let (mut steps, _) = self::steps(&["main"], false);
+    let (mut steps, _) = self::steps(&["main"], Restarts::Never);
     steps.look(&mut ledger);
     check_over_soon(&steps);
 }
