@@ -1,11 +1,14 @@
 //! A byte stream into lines with exact offsets.
 //!
-//! A line ends with LF or CR LF. A longer line than [`LINE_LIMIT`] is cut there, so that memory stays bounded; the rest of
-//! it is the next line. Where lines are cut depends on the bytes alone, never on how they arrive; only
+//! A line ends with LF or CR LF. A longer line than [`LINE_LIMIT`] is cut there or shortly before, so that memory stays
+//! bounded; the rest of it is the next line. Where lines are cut depends on the bytes alone, never on how they arrive; only
 //! [`Cutter::finish`] cuts by its caller's decision.
 
 /// Longest line, its end not counted. Part of schema version 1: another limit would give other ids.
 pub const LINE_LIMIT: usize = 2 * 1024 * 1024;
+
+/// How far before the limit the end of a word is looked for when a line is cut. Part of schema version 1 as well.
+const NEAR_LIMIT: usize = 1024;
 
 /// One line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,13 +115,27 @@ impl Cutter {
         Line { start, end: self.position, bytes: &self.buffer[begin..text_end], cut, terminated }
     }
 
-    /// Where to cut a line that is too long: at the limit, but not inside a character.
+    /// Where to cut a line that is too long: where a word ends shortly before the limit, so that no secret is cut into two
+    /// parts that nobody knows for one; else at the limit, but not inside a character.
     fn cut_point(&self) -> usize {
         let limit = self.begin + LINE_LIMIT;
+        let near = &self.buffer[limit - NEAR_LIMIT..limit];
+        if let Some(end) = word_end(near) {
+            return limit - NEAR_LIMIT + end;
+        }
         let is_continuation = |index: usize| self.buffer.get(index).is_some_and(|byte| byte & 0xC0 == 0x80);
         let boundary = (limit - 3..=limit).rev().find(|index| !is_continuation(*index));
         boundary.unwrap_or(limit)
     }
+}
+
+/// The place after the last comma or semicolon, or else after the last space that does not stand between a name and what is
+/// assigned to it.
+fn word_end(bytes: &[u8]) -> Option<usize> {
+    let comma = bytes.iter().rposition(|byte| matches!(byte, b',' | b';'));
+    let between = |before: u8| matches!(before, b'=' | b':' | b'"' | b'\'') || before.is_ascii_whitespace();
+    let space = || (1..bytes.len()).rev().find(|index| bytes[*index].is_ascii_whitespace() && !between(bytes[index - 1]));
+    comma.or_else(space).map(|index| index + 1)
 }
 
 #[cfg(test)]

@@ -88,3 +88,18 @@ proptest! {
         prop_assert_eq!(covered, bytes.len() as u64);
     }
 }
+
+#[test]
+fn a_long_line_is_cut_where_a_word_ends() {
+    let cut = |tail: &str| {
+        let mut cutter = Cutter::new(0);
+        let begin = "x".repeat(LINE_LIMIT - tail.len() / 2);
+        cutter.push(format!("{begin}{tail}\n").as_bytes());
+        let first = String::from_utf8(cutter.next_line().unwrap().bytes[begin.len() - 1..].to_vec()).unwrap();
+        let second = String::from_utf8(cutter.next_line().unwrap().bytes.to_vec()).unwrap();
+        (first.trim_start_matches('x').to_owned(), second)
+    };
+    assert_eq!(cut(", token=abcdefghijklmnop"), (",".to_owned(), " token=abcdefghijklmnop".to_owned()));
+    assert_eq!(cut(" a password: abcdefghijklmnop"), (" a ".to_owned(), "password: abcdefghijklmnop".to_owned()));
+    assert_eq!(cut("abcdefghijklmnop"), ("abcdefgh".to_owned(), "ijklmnop".to_owned()));
+}

@@ -122,6 +122,23 @@ fn a_secret_is_gone_before_the_split_could_hide_it() {
 }
 
 #[test]
+fn a_secret_at_the_cut_of_a_long_line_is_whole() {
+    for before in [4, 20, 44] {
+        let line =
+            format!("{}, key ghp_abcdefghijklmnopqrstuvwxyz0123456789, end\n", "y".repeat(crate::cut::LINE_LIMIT - before));
+        let made = messages(line.as_bytes(), line.len());
+        assert!(
+            made.iter().all(|message| message.content.as_deref().is_none_or(|content| !content.contains("ghp_"))),
+            "{before}"
+        );
+        assert_eq!(
+            made.iter().filter(|message| message.content.as_deref().unwrap().contains("[redacted:github-token]")).count(),
+            1
+        );
+    }
+}
+
+#[test]
 fn counts_tell_what_happened() {
     let mut recorder = recorder(RecorderState::default());
     let bytes: [&[u8]; 4] = [b"", b"\xff AKIAIOSFODNN7EXAMPLE", b"{\"a", b"ok"];

@@ -2,10 +2,14 @@
 //!
 //! Most texts hold no secret, so this pass is what redaction costs. It asks of each byte in which anchors it could be the
 //! first, second or third byte of a run of three; anchors that all three agree on may stand there, and are compared in
-//! full. Anchors share a bit when there are more of them than bits: that costs comparisons, never a miss.
+//! full. Anchors share a bit where they are much alike, and when there are more of them than bits: that costs comparisons,
+//! never a miss.
 
 /// Bytes that are looked at before anything is compared in full.
 const BLOCK: usize = 32;
+
+/// Longest rest of a name that begins with an anchor.
+const NAME_LIMIT: usize = 24;
 
 /// A word that a pattern needs.
 #[derive(Debug, Clone, Copy)]
@@ -16,22 +20,42 @@ pub(super) struct Anchor {
     any_case: bool,
     /// Whether it begins a word.
     begins_word: bool,
+    /// Whether more of a name may follow.
+    goes_on: bool,
 }
 
 impl Anchor {
     /// A word as it is written, which begins a word.
     pub(super) const fn token(text: &'static str) -> Self {
-        Self { text, rare: 0, any_case: false, begins_word: true }
+        Self { text, rare: 0, any_case: false, begins_word: true, goes_on: false }
     }
 
     /// A word as it is written, anywhere.
     pub(super) const fn anywhere(text: &'static str) -> Self {
-        Self { text, rare: 0, any_case: false, begins_word: false }
+        Self { text, rare: 0, any_case: false, begins_word: false, goes_on: false }
     }
 
     /// A word in any case; its rarest three bytes begin at `rare`.
     pub(super) const fn any_case(text: &'static str, rare: usize) -> Self {
-        Self { text, rare, any_case: true, begins_word: false }
+        Self { text, rare, any_case: true, begins_word: false, goes_on: false }
+    }
+
+    /// The same word as the beginning of a name.
+    pub(super) const fn going_on(self) -> Self {
+        Self { goes_on: true, ..self }
+    }
+
+    fn rare_bytes(&self) -> [u8; 3] {
+        let bytes = self.text.as_bytes();
+        [bytes[self.rare], bytes[self.rare + 1], bytes[self.rare + 2]]
+    }
+
+    /// Whether it differs from all of these in the same one of its rare bytes: then together they let nothing else pass.
+    fn is_kin<'a>(&self, others: impl Iterator<Item = &'a Self> + Clone) -> bool {
+        let own = self.rare_bytes();
+        let same = |place: usize, other: &Self| other.rare_bytes()[place] == own[place];
+        let same_case = others.clone().all(|other| other.any_case == self.any_case);
+        same_case && (0..3).any(|differs| others.clone().all(|other| (0..3).all(|place| place == differs || same(place, other))))
     }
 
     /// Whether it stands here, where `at` is the place of its rarest bytes; gives the place after it.
@@ -42,7 +66,9 @@ impl Anchor {
         let same = if self.any_case { found.eq_ignore_ascii_case(self.text.as_bytes()) } else { found == self.text.as_bytes() };
         let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         let begins = !self.begins_word || start == 0 || !text.get(start - 1).is_some_and(is_word);
-        (same && begins).then_some(end)
+        let is_name = |byte: &&u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
+        let more = if self.goes_on { text.get(end..)?.iter().take(NAME_LIMIT).take_while(is_name).count() } else { 0 };
+        (same && begins).then_some(end + more)
     }
 }
 
@@ -71,18 +97,21 @@ impl Anchors {
     /// Of the anchors of each pattern; there are at most 64 patterns.
     pub(super) fn new<'a>(patterns: impl Iterator<Item = (&'a [Anchor], Plausible)>) -> Self {
         let mut may_be = Box::new([[0; 3]; 256]);
-        let mut of_bit = vec![Vec::new(); 64];
-        let mut bit = 0;
+        let mut of_bit: Vec<Vec<(Anchor, usize, Plausible)>> = Vec::new();
         for (number, (anchors, plausible)) in patterns.enumerate() {
             for anchor in anchors {
-                for (place, byte) in anchor.text.bytes().skip(anchor.rare).take(3).enumerate() {
+                let kin = of_bit.iter().position(|others| anchor.is_kin(others.iter().map(|(other, ..)| other)));
+                let bit = kin.unwrap_or(of_bit.len()) % 64;
+                if bit == of_bit.len() {
+                    of_bit.push(Vec::new());
+                }
+                for (place, byte) in anchor.rare_bytes().into_iter().enumerate() {
                     let cases = [byte, if anchor.any_case { byte.to_ascii_uppercase() } else { byte }];
                     for case in cases {
                         may_be[usize::from(case)][place] |= 1 << bit;
                     }
                 }
                 of_bit[bit].push((*anchor, number, plausible));
-                bit = (bit + 1) % 64;
             }
         }
         Self { may_be, of_bit }
@@ -102,7 +131,8 @@ impl Anchors {
             }
             start += BLOCK;
         }
-        patterns | self.compare(text, start, text.len().saturating_sub(2), patterns)
+        let rest = text[start..].windows(3).fold(0, |any, bytes| any | self.at([bytes[0], bytes[1], bytes[2]]));
+        if rest == 0 { patterns } else { self.compare(text, start, text.len() - 2, patterns) }
     }
 
     #[inline]
@@ -133,11 +163,9 @@ impl Anchors {
 /// What follows an anchor is not looked at.
 pub(super) const ANY: Plausible = |_, _| true;
 
-/// Something is assigned: after the rest of the name and a quote stands `=` or `:`.
+/// Something is assigned: after a quote stands `=` or `:`.
 pub(super) const ASSIGNED: Plausible = |text, end| {
-    let is_name = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
     let rest = &text[end..];
-    let rest = &rest[rest.iter().take(24).take_while(|byte| is_name(byte)).count()..];
     let rest = rest.strip_prefix(b"\\").unwrap_or(rest);
     let rest = rest.strip_prefix(b"\"").or_else(|| rest.strip_prefix(b"'")).unwrap_or(rest);
     let spaces = rest.iter().take(3).take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x0b).count();

@@ -47,12 +47,12 @@ pub(super) const DEFAULTS: &[Default] = &[
         plausible: ASSIGNED,
         ..pattern(
             "aws-secret-key",
-            &[Anchor::any_case("aws_se", 0), Anchor::any_case("awsse", 0)],
+            &[Anchor::any_case("aws_se", 0).going_on(), Anchor::any_case("awsse", 0).going_on()],
             r#"(?i-u)aws_?(?:secret|session)_?(?:access_?)?(?:key|token)["']?\s{0,3}[:=]\s{0,3}["']?(?P<secret>[A-Za-z0-9/+=]{40,})"#,
         )
     },
     pattern("azure-storage-key", &[Anchor::any_case("accountkey=", 6)], r"(?i-u)accountkey=(?P<secret>[a-z0-9+/]{80,}={0,2})"),
-    pattern("azure-signature", &[Anchor::anywhere("sig=")], r"(?i-u)[?&]sig=(?P<secret>[a-z0-9%+/]{40,}=?)"),
+    pattern("azure-signature", &[Anchor::anywhere("sig=")], r"[?&]sig=(?P<secret>[A-Za-z0-9%+/]{40,}=?)"),
     pattern(
         "azure-client-secret",
         &[
@@ -105,7 +105,11 @@ pub(super) const DEFAULTS: &[Default] = &[
         &[Anchor::anywhere("hooks.slack.com/")],
         r"hooks\.slack\.com/(?:services|workflows)/(?P<secret>[A-Za-z0-9/_-]{20,})",
     ),
-    pattern("discord-webhook", &[Anchor::anywhere("/api/webhooks/")], r"/api/webhooks/[0-9]{17,}/(?P<secret>[A-Za-z0-9_-]{60,})"),
+    pattern(
+        "discord-webhook",
+        &[Anchor::any_case("/api/webhooks/", 7)],
+        r"(?i-u:/api/webhooks/)[0-9]{17,}/(?P<secret>[A-Za-z0-9_-]{60,})",
+    ),
     pattern("telegram-token", &[Anchor::anywhere(":AA")], r"(?-u:\b)[0-9]{8,10}:AA[A-Za-z0-9_-]{33,}"),
     pattern("anthropic-key", &[token("sk-ant-")], r"(?-u:\b)sk-ant-[A-Za-z0-9_-]{20,}"),
     pattern(
@@ -193,9 +197,9 @@ pub(super) const DEFAULTS: &[Default] = &[
     Default {
         name: "assignment",
         anchors: &[
-            Anchor::any_case("passw", 2),
+            Anchor::any_case("passw", 2).going_on(),
             Anchor::any_case("passphrase", 3),
-            Anchor::any_case("secret", 1),
+            Anchor::any_case("secret", 1).going_on(),
             Anchor::any_case("token", 0),
             Anchor::any_case("apikey", 1),
             Anchor::any_case("api_key", 2),
