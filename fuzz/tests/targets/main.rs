@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a target says what went wrong by failing there")]
 
 mod checkpoint;
+mod records;

@@ -162,7 +162,7 @@ impl Group {
         };
         self.bytes.0.extend_from_slice(line_end);
         self.bytes.0.extend_from_slice(line.bytes);
-        self.line_end = match line.end - line.start - line.bytes.len() as u64 {
+        self.line_end = match (line.end - line.start).saturating_sub(line.bytes.len() as u64) {
             0 => 0,
             2 => 2,
             // A frame around the line, not the line's end, where there are more.
