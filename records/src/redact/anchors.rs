@@ -51,11 +51,12 @@ impl Anchor {
     }
 
     /// Whether it differs from all of these in the same one of its rare bytes: then together they let nothing else pass.
-    fn is_kin<'a>(&self, others: impl Iterator<Item = &'a Self> + Clone) -> bool {
+    fn is_kin(&self, others: &[(Self, usize, Plausible)]) -> bool {
         let own = self.rare_bytes();
         let same = |place: usize, other: &Self| other.rare_bytes()[place] == own[place];
-        let same_case = others.clone().all(|other| other.any_case == self.any_case);
-        same_case && (0..3).any(|differs| others.clone().all(|other| (0..3).all(|place| place == differs || same(place, other))))
+        let alike = |differs: usize, other: &Self| (0..3).all(|place| place == differs || same(place, other));
+        let same_case = others.iter().all(|(other, ..)| other.any_case == self.any_case);
+        same_case && (0..3).any(|differs| others.iter().all(|(other, ..)| alike(differs, other)))
     }
 
     /// Whether it stands here, where `at` is the place of its rarest bytes; gives the place after it.
@@ -100,7 +101,7 @@ impl Anchors {
         let mut of_bit: Vec<Vec<(Anchor, usize, Plausible)>> = Vec::new();
         for (number, (anchors, plausible)) in patterns.enumerate() {
             for anchor in anchors {
-                let kin = of_bit.iter().position(|others| anchor.is_kin(others.iter().map(|(other, ..)| other)));
+                let kin = of_bit.iter().position(|others| anchor.is_kin(others));
                 let bit = kin.unwrap_or(of_bit.len()) % 64;
                 if bit == of_bit.len() {
                     of_bit.push(Vec::new());
