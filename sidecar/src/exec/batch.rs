@@ -155,7 +155,7 @@ fn push_object(buffer: &mut Vec<u8>, mark: u8, value: &impl Serialize) {
 /// The first event of `bytes` and the bytes it takes; nothing when they do not begin with one.
 #[must_use]
 pub fn first(bytes: &[u8]) -> Option<(Event<'_>, usize)> {
-    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let end = memchr::memchr(b'\n', bytes)?;
     let (&mark, rest) = bytes[..end].split_first()?;
     let (&sort, content) = rest.split_first()?;
     let event = match (mark, sort) {

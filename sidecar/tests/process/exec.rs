@@ -214,6 +214,59 @@ fn the_end_does_not_wait_for_others_that_keep_the_output_open() {
     kill_process(Pid::from_raw(other.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
 }
 
+/// Runs a wrapped script from Python, which can make a terminal and adopt orphans.
+fn python(program: &str, socket: &Path, script: &str) -> Output {
+    let mut command = Command::new("python3");
+    command.args(["-c", program, env!("CARGO_BIN_EXE_agent-comms"), "exec", "--socket"]).arg(socket);
+    command.args(["--", "sh", "-c", script]).stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn a_terminal_stays_one_and_its_signals_come_once() {
+    const IN_A_TERMINAL: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let directory = tempfile::TempDir::new().unwrap();
+    let script = "for fd in 0 1 2; do test -t $fd && echo terminal; done; exit 4";
+    let output = python(IN_A_TERMINAL, &dead_socket(&directory), script);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((output.status.code(), text.lines().filter(|line| *line == "terminal").count()), (Some(4), 3), "{text}");
+
+    // Ctrl-C as the terminal sends it: to everybody in front of it.
+    let script = "seen=0; trap 'seen=$((seen+1))' INT; kill -INT 0; sleep 0.3; echo \"seen $seen\"";
+    let text = String::from_utf8(python(IN_A_TERMINAL, &directory.path().join("dead.sock"), script).stdout).unwrap();
+    assert!(text.contains("seen 1"), "{text}");
+}
+
+#[test]
+fn orphans_are_taken_in() {
+    // As a container's first process does, the wrapper adopts whoever loses its parent.
+    const ADOPTING: &str =
+        "import ctypes, os, sys; assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0; os.execv(sys.argv[1], sys.argv[1:])";
+    let directory = tempfile::TempDir::new().unwrap();
+    let script = format!(
+        "(sleep 0.05 & echo $! > {0}); orphan=$(cat {0}); tries=0; \
+         grep -q \"^PPid:.*$PPID$\" /proc/$orphan/status || exit 8; \
+         while [ -e /proc/$orphan ]; do sleep 0.02; tries=$((tries+1)); [ $tries -lt 500 ] || exit 9; done",
+        directory.path().join("orphan").display()
+    );
+    let output = python(ADOPTING, &dead_socket(&directory), &script);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn what_was_ignored_stays_ignored_and_what_was_open_stays_open() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let (socket, kept) = (dead_socket(&directory), directory.path().join("kept"));
+    let script = format!(
+        "trap '' HUP; exec 3> {}; exec {} exec --socket {} -- sh -c 'kill -HUP $$; kill -HUP $PPID; sleep 0.1; echo kept >&3; exit 6'",
+        kept.display(),
+        env!("CARGO_BIN_EXE_agent-comms"),
+        socket.display()
+    );
+    let status = Command::new("sh").args(["-c", &script]).status().unwrap();
+    assert_eq!(status.code(), Some(6));
+    assert_eq!(std::fs::read_to_string(kept).unwrap(), "kept\n");
+}
+
 #[test]
 fn a_closed_output_ends_the_command_as_it_would_alone_and_a_slow_one_makes_it_wait() {
     let directory = tempfile::TempDir::new().unwrap();
