@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid, Version};
 
 use crate::Source;
+use crate::decimal::Decimal;
 
 /// The id of a message made from a range of bytes of a source.
 #[must_use]
@@ -52,25 +53,66 @@ pub fn parse_own(text: &str) -> Option<Uuid> {
 }
 
 fn of_source(source: &Source, last: &[&[u8]]) -> Uuid {
-    let (generation, start, end, part) =
-        (source.generation.to_string(), source.start.to_string(), source.end.to_string(), source.part.to_string());
-    let first = [&source.pod_uid, &source.label, &generation, &start, &end, &part].map(String::as_bytes);
-    let parts: Vec<&[u8]> = first.iter().chain(last).copied().collect();
-    of_parts(&parts)
+    let mut parts = Parts::new();
+    parts.push(source.pod_uid.as_bytes());
+    parts.push(source.label.as_bytes());
+    for number in [source.generation, source.start, source.end, u64::from(source.part)] {
+        parts.push(Decimal::of(number).as_bytes());
+    }
+    for part in last {
+        parts.push(part);
+    }
+    parts.id()
 }
 
-fn of_parts(parts: &[&[u8]]) -> Uuid {
-    let mut hasher = Sha256::new();
-    for part in parts {
+fn of_parts(list: &[&[u8]]) -> Uuid {
+    let mut parts = Parts::new();
+    for part in list {
+        parts.push(part);
+    }
+    parts.id()
+}
+
+/// Parts on their way into the digest: short ones are gathered, because each update has a price of its own.
+struct Parts {
+    hasher: Sha256,
+    gathered: [u8; 256],
+    length: usize,
+}
+
+impl Parts {
+    fn new() -> Self {
+        Self { hasher: Sha256::new(), gathered: [0; 256], length: 0 }
+    }
+
+    fn push(&mut self, part: &[u8]) {
         // A part never comes near 4 GiB: a record is at most 2 MiB.
         let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-        hasher.update(length.to_be_bytes());
-        hasher.update(part);
+        self.gather(&length.to_be_bytes());
+        self.gather(part);
     }
-    let digest = hasher.finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    Builder::from_custom_bytes(bytes).into_uuid()
+
+    fn gather(&mut self, bytes: &[u8]) {
+        if self.length + bytes.len() > self.gathered.len() {
+            self.hasher.update(&self.gathered[..self.length]);
+            self.length = 0;
+        }
+        match self.gathered.get_mut(self.length..self.length + bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.length += bytes.len();
+            }
+            None => self.hasher.update(bytes),
+        }
+    }
+
+    fn id(mut self) -> Uuid {
+        self.hasher.update(&self.gathered[..self.length]);
+        let digest = self.hasher.finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Builder::from_custom_bytes(bytes).into_uuid()
+    }
 }
 
 #[cfg(test)]

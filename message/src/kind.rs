@@ -1,10 +1,11 @@
 //! What sort of message, and in which role it was said.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// What sort of message: one of the known words or any other token, always lower-case and never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Kind(String);
+pub struct Kind(Cow<'static, str>);
 
 impl Kind {
     /// Something said.
@@ -30,17 +31,24 @@ impl Kind {
     /// The outer system's verdict on a run.
     pub const RUN_OUTCOME: &str = "run-outcome";
 
+    /// The most frequent ones, which need no memory of their own.
+    const KNOWN: [&str; 7] =
+        [Self::LOG, Self::MESSAGE, Self::TOOL_CALL, Self::TOOL_RESULT, Self::REASONING, Self::STATUS, Self::ERROR];
+
     /// A kind from any text: trimmed and lower-cased; nothing for an empty text.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let trimmed = text.trim();
-        (!trimmed.is_empty()).then(|| Self(trimmed.to_lowercase()))
+        if let Some(known) = Self::KNOWN.iter().find(|known| **known == trimmed) {
+            return Some(Self(Cow::Borrowed(known)));
+        }
+        (!trimmed.is_empty()).then(|| Self(Cow::Owned(trimmed.to_lowercase())))
     }
 
     /// [`Kind::MESSAGE`], what a message is unless it says otherwise.
     #[must_use]
     pub fn message() -> Self {
-        Self(Self::MESSAGE.to_owned())
+        Self(Cow::Borrowed(Self::MESSAGE))
     }
 
     /// The word itself.
@@ -58,7 +66,7 @@ impl Kind {
     /// The kind as a step may say it: a control kind becomes [`Kind::STATUS`].
     #[must_use]
     pub fn of_step(self) -> Self {
-        if self.is_control() { Self(Self::STATUS.to_owned()) } else { self }
+        if self.is_control() { Self(Cow::Borrowed(Self::STATUS)) } else { self }
     }
 
     /// The role of a message that names none.

@@ -11,6 +11,7 @@
 
 pub mod body;
 pub mod control;
+mod decimal;
 pub mod decode;
 pub mod escape;
 pub mod id;

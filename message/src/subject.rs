@@ -24,17 +24,48 @@ const PREFIXES: [(&str, &str); 4] = [
 /// The subject of a run's message.
 #[must_use]
 pub fn of_run(run: &RunIdentity, agent: &str, kind: &str) -> String {
-    format!("workflow.{}.agent.{}.{}", run_tokens(run), escape(agent, AGENT_LIMIT), escape(kind, KIND_LIMIT))
+    let mut subject = String::with_capacity(LENGTH);
+    subject.push_str("workflow.");
+    push_run(&mut subject, run);
+    subject.push_str(".agent.");
+    push_token(&mut subject, agent, AGENT_LIMIT);
+    subject.push('.');
+    push_token(&mut subject, kind, KIND_LIMIT);
+    subject
 }
 
 /// The subject of a run's message that is also for the shared channel. It is published there only.
 #[must_use]
 pub fn of_general(run: &RunIdentity, agent: &str, kind: &str) -> String {
-    format!("workflow.general.{}.{}.agent.{}", escape(kind, KIND_LIMIT), run_tokens(run), escape(agent, AGENT_LIMIT))
+    let mut subject = String::with_capacity(LENGTH);
+    subject.push_str("workflow.general.");
+    push_token(&mut subject, kind, KIND_LIMIT);
+    subject.push('.');
+    push_run(&mut subject, run);
+    subject.push_str(".agent.");
+    push_token(&mut subject, agent, AGENT_LIMIT);
+    subject
 }
 
-fn run_tokens(run: &RunIdentity) -> String {
-    format!("{}.{}.{}", escape_namespace(&run.namespace), escape(&run.name, NAME_LIMIT), escape(&run.uid, NAME_LIMIT))
+/// Bytes of most subjects.
+const LENGTH: usize = 160;
+
+fn push_run(subject: &mut String, run: &RunIdentity) {
+    subject.push_str(&escape_namespace(&run.namespace));
+    for token in [&run.name, &run.uid] {
+        subject.push('.');
+        push_token(subject, token, NAME_LIMIT);
+    }
+}
+
+/// Most texts are their own token.
+fn push_token(subject: &mut String, text: &str, limit: usize) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if !text.is_empty() && text.len() <= limit && text.bytes().all(is_plain) {
+        subject.push_str(text);
+    } else {
+        subject.push_str(&escape(text, limit));
+    }
 }
 
 /// One token of a subject.

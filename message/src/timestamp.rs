@@ -82,9 +82,40 @@ impl Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.format(FORMAT).map_err(|_| fmt::Error)?;
-        formatter.write_str(&text)
+impl Timestamp {
+    /// The text of a moment within the years 0 to 9999, which is what [`FORMAT`] makes of it: every message has one.
+    fn digits(self) -> Option<[u8; 27]> {
+        if !self.in_range() {
+            return None;
+        }
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let mut put = |end: usize, length: usize, number: u32| {
+            let mut rest = number;
+            for place in text[end - length..end].iter_mut().rev() {
+                *place = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        };
+        let (year, month, day) = self.0.to_calendar_date();
+        put(4, 4, year.unsigned_abs());
+        put(7, 2, u32::from(u8::from(month)));
+        put(10, 2, u32::from(day));
+        put(13, 2, u32::from(self.0.hour()));
+        put(16, 2, u32::from(self.0.minute()));
+        put(19, 2, u32::from(self.0.second()));
+        put(26, 6, self.0.microsecond());
+        Some(text)
     }
 }
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.digits() {
+            Some(digits) => formatter.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?),
+            None => formatter.write_str(&self.0.format(FORMAT).map_err(|_| fmt::Error)?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,49 +1,9 @@
 //! The JSON that is published: schema version 1, absent fields left out.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
+use crate::decimal::Decimal;
 use crate::{Message, SCHEMA_VERSION, Source};
-
-/// The published form, separate from [`Message`] so that the model can change without the wire.
-#[derive(Serialize)]
-struct Wire<'a> {
-    v: u64,
-    id: String,
-    workflow_namespace: &'a str,
-    workflow_name: &'a str,
-    workflow_uid: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    step_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pod: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    container: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempt: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<WireSource<'a>>,
-    agent_id: &'a str,
-    role: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stage: Option<&'a str>,
-    kind: &'a str,
-    timestamp: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool: Option<&'a Map<String, Value>>,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    attrs: &'a Map<String, Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    runtime: Option<&'a str>,
-}
 
 /// The published form of a source range; also what the column `source` and the API hold.
 #[derive(Serialize)]
@@ -64,37 +24,112 @@ impl<'a> From<&'a Source> for WireSource<'a> {
 }
 
 /// The body to publish.
-///
-/// # Panics
-/// Never: texts, numbers and JSON values with text keys always serialise.
 #[must_use]
 pub fn to_json(message: &Message) -> Vec<u8> {
-    let wire = Wire {
-        v: SCHEMA_VERSION,
-        id: message.id.to_string(),
-        workflow_namespace: &message.run.namespace,
-        workflow_name: &message.run.name,
-        workflow_uid: &message.run.uid,
-        run_id: message.run_id.as_deref(),
-        step_id: message.step_id.as_deref(),
-        pod: message.pod.as_deref(),
-        container: message.container.as_deref(),
-        attempt: message.attempt,
-        source: message.source.as_ref().map(WireSource::from),
-        agent_id: &message.agent_id,
-        role: message.role.as_str(),
-        stage: message.stage.as_deref(),
-        kind: message.kind.as_str(),
-        timestamp: message.timestamp.to_string(),
-        seq: message.seq,
-        channel: message.channel.as_deref(),
-        content: message.content.as_deref(),
-        tool: message.tool.as_ref().map(|tool| &tool.0),
-        attrs: &message.attrs,
-        runtime: message.runtime.as_deref(),
-    };
-    #[expect(clippy::expect_used, reason = "texts, numbers and JSON values with text keys always serialise")]
-    serde_json::to_vec(&wire).expect("a message serialises")
+    let content = message.content.as_deref().map_or(0, str::len);
+    let mut body = Writer { json: Vec::with_capacity(content + content / 16 + BODY_SIZE) };
+    body.json.push(b'{');
+    body.number("v", SCHEMA_VERSION);
+    body.plain("id", message.id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+    body.text("workflow_namespace", &message.run.namespace);
+    body.text("workflow_name", &message.run.name);
+    body.text("workflow_uid", &message.run.uid);
+    body.optional("run_id", message.run_id.as_deref());
+    body.optional("step_id", message.step_id.as_deref());
+    body.optional("pod", message.pod.as_deref());
+    body.optional("container", message.container.as_deref());
+    if let Some(attempt) = message.attempt {
+        body.number("attempt", u64::from(attempt));
+    }
+    if let Some(source) = &message.source {
+        body.source(source);
+    }
+    body.text("agent_id", &message.agent_id);
+    body.plain("role", message.role.as_str());
+    body.optional("stage", message.stage.as_deref());
+    body.text("kind", message.kind.as_str());
+    body.plain("timestamp", &message.timestamp.to_string());
+    if let Some(seq) = message.seq {
+        body.number("seq", seq);
+    }
+    body.optional("channel", message.channel.as_deref());
+    body.optional("content", message.content.as_deref());
+    if let Some(tool) = &message.tool {
+        body.value("tool", &tool.0);
+    }
+    if !message.attrs.is_empty() {
+        body.value("attrs", &message.attrs);
+    }
+    body.optional("runtime", message.runtime.as_deref());
+    body.json.push(b'}');
+    body.json
+}
+
+/// What a body needs beside its content, in most cases.
+const BODY_SIZE: usize = 1024;
+
+/// Writes the members of an object. By hand, because it is done for every line of every log, and most texts need no escape.
+struct Writer {
+    json: Vec<u8>,
+}
+
+impl Writer {
+    fn key(&mut self, key: &'static str) {
+        if self.json.last() != Some(&b'{') {
+            self.json.push(b',');
+        }
+        self.json.push(b'"');
+        self.json.extend_from_slice(key.as_bytes());
+        self.json.extend_from_slice(b"\":");
+    }
+
+    /// A text that has nothing to escape.
+    fn plain(&mut self, key: &'static str, text: &str) {
+        self.key(key);
+        self.json.push(b'"');
+        self.json.extend_from_slice(text.as_bytes());
+        self.json.push(b'"');
+    }
+
+    fn text(&mut self, key: &'static str, text: &str) {
+        // Without branches, so that many bytes are looked at at once.
+        let escapes = |byte: u8| u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\');
+        if text.bytes().fold(0, |any, byte| any | escapes(byte)) != 0 {
+            self.value(key, text);
+        } else {
+            self.plain(key, text);
+        }
+    }
+
+    fn optional(&mut self, key: &'static str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(key, text);
+        }
+    }
+
+    fn number(&mut self, key: &'static str, number: u64) {
+        self.key(key);
+        self.json.extend_from_slice(Decimal::of(number).as_bytes());
+    }
+
+    /// The same as [`WireSource`] makes of it.
+    fn source(&mut self, source: &Source) {
+        let Source { pod_uid, label, generation, start, end, part } = source;
+        self.key("source");
+        self.json.push(b'{');
+        self.text("pod_uid", pod_uid);
+        self.text("label", label);
+        for (key, number) in [("generation", *generation), ("start", *start), ("end", *end), ("part", u64::from(*part))] {
+            self.number(key, number);
+        }
+        self.json.push(b'}');
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) {
+        self.key(key);
+        #[expect(clippy::expect_used, reason = "texts and JSON values with text keys always serialise into memory")]
+        serde_json::to_writer(&mut self.json, value).expect("a message serialises");
+    }
 }
 
 /// The subject to publish to: a message for the shared channel goes there and nowhere else.

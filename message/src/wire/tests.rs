@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use serde_json::{Map, Value};
 use time::macros::datetime;
 
 use super::*;
@@ -49,4 +50,15 @@ proptest! {
         prop_assert!(decoded.is_ok(), "{:?}", decoded);
         prop_assert_eq!(decoded.unwrap().message, message);
     }
+}
+
+#[test]
+fn a_source_is_written_as_the_table_holds_it_and_texts_are_escaped() {
+    let source =
+        Source { pod_uid: "p\"".into(), label: "l\\\n\u{7f}é".into(), generation: 0, start: 10, end: u64::MAX, part: 7 };
+    let mut writer = Writer { json: b"{".to_vec() };
+    writer.source(&source);
+    writer.json.push(b'}');
+    let written: Value = serde_json::from_slice(&writer.json).unwrap();
+    assert_eq!(written["source"], serde_json::to_value(WireSource::from(&source)).unwrap());
 }
