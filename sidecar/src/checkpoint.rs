@@ -27,6 +27,9 @@ pub struct Checkpoint {
     pub sources: Vec<SourceRecord>,
     /// The newest generation of each label, also of sources that are gone: a generation is never used twice.
     pub generations: BTreeMap<String, u64>,
+    /// The pod whose containers `steps` speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
     /// How the step's containers ended, those that did.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub steps: BTreeMap<String, StepRecord>,

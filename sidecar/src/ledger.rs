@@ -19,6 +19,7 @@ pub struct Ledger {
     generations: BTreeMap<String, u64>,
     /// Records of an earlier process whose files were not found yet.
     absent: Vec<SourceRecord>,
+    pod_uid: Option<String>,
     steps: BTreeMap<String, StepRecord>,
     next: u32,
     changed: bool,
@@ -28,10 +29,19 @@ impl Ledger {
     /// Goes on from a checkpoint.
     #[must_use]
     pub fn new(checkpoint: Checkpoint) -> Self {
-        let mut absent = checkpoint.sources;
+        let Checkpoint { sources: mut absent, generations, pod_uid, steps } = checkpoint;
         let surplus = absent.len().saturating_sub(MOST_ABSENT);
         absent.drain(..surplus);
-        Self { generations: checkpoint.generations, steps: checkpoint.steps, absent, ..Self::default() }
+        Self { generations, absent, pod_uid, steps, ..Self::default() }
+    }
+
+    /// Speaks of this pod's containers from now on; what was known of another pod's means nothing.
+    pub fn set_pod(&mut self, pod_uid: &str) {
+        if self.pod_uid.as_deref() != Some(pod_uid) {
+            self.pod_uid = Some(pod_uid.to_owned());
+            self.steps.clear();
+            self.changed = true;
+        }
     }
 
     /// Takes the record of this file out of those that were not found yet.
@@ -142,6 +152,7 @@ impl Ledger {
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         let sources = self.absent.iter().chain(self.sources.values()).cloned().collect();
-        Checkpoint { sources, generations: self.generations.clone(), steps: self.steps.clone() }
+        let (generations, pod_uid, steps) = (self.generations.clone(), self.pod_uid.clone(), self.steps.clone());
+        Checkpoint { sources, generations, pod_uid, steps }
     }
 }

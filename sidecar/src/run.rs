@@ -73,6 +73,7 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow
     let files = Files::new(patterns(&args, &places, &mut gaps), Arc::clone(&readable));
     metrics.spool_limit.set(gauge(args.spool_bytes));
     let mut ledger = Ledger::new(state.checkpoint);
+    ledger.set_pod(&pod.pod_uid);
     let context = Context {
         pod: Arc::clone(&pod),
         redactor: Arc::new(redactor(&args, &mut gaps)?),

@@ -97,14 +97,18 @@ fn an_exit_code_is_read_beside_the_output_once_it_is_written() {
 }
 
 #[test]
-fn what_an_earlier_process_knew_holds() {
+fn what_an_earlier_process_knew_of_the_pod_holds() {
     let (mut steps, mut ledger) = steps(&["main"], Restarts::Never);
+    ledger.set_pod("pod-1");
     steps.ended("main", &ended(1, 7), &mut ledger);
     ledger.step_told("main");
     let mut ledger = Ledger::new(ledger.checkpoint());
+    ledger.set_pod("pod-1");
     let record = ledger.step("main").unwrap();
     assert_eq!((record.exit_code, record.told), (Some(7), true));
     let (mut steps, _) = self::steps(&["main"], Restarts::Never);
     steps.look(&mut ledger);
     check_over_soon(&steps);
+    ledger.set_pod("pod-2");
+    assert_eq!(ledger.step("main"), None, "another pod in the same directory");
 }
