@@ -20,6 +20,10 @@ use crate::socket::intake::Intake;
 const POLL: Duration = Duration::from_millis(250);
 /// The shortest time between two searches for new files.
 const SEARCH_PAUSE: Duration = Duration::from_millis(100);
+/// Messages that are made before they are handed to the connection: few, so that making and sending go on side by side.
+const BATCH: usize = 32;
+/// Rounds of making, sending and taking answers before anything else is looked at.
+const ROUNDS: usize = 256;
 /// How long connections may take to hand over what they had read, once the step has ended.
 const LAST_RECORDS: Duration = Duration::from_millis(500);
 
@@ -60,7 +64,7 @@ impl Pump {
         let mut searched_at = None;
         while !stop.is_cancelled() {
             self.search(&mut searched_at);
-            let wait = self.turn(&mut connection);
+            let wait = self.turn(&mut connection).await;
             self.renew(&mut connection);
             self.saving.save_when_due(&mut self.ledger, &self.metrics);
             let save_in = self.saving.wait(&self.ledger, Instant::now()).unwrap_or(POLL);
@@ -85,7 +89,7 @@ impl Pump {
             if handing_over {
                 self.reader.discover(&mut self.ledger);
             }
-            let wait = self.turn(&mut connection);
+            let wait = self.turn(&mut connection).await;
             let is_over = self.reader.is_finished() && self.publisher.is_empty();
             if is_over || Instant::now() >= deadline || signals.at_once.is_cancelled() {
                 break;
@@ -112,25 +116,31 @@ impl Pump {
     }
 
     /// One round: read, send, take answers. Gives how long nothing will be to do unless something happens.
-    fn turn(&mut self, connection: &mut Option<Connection>) -> Duration {
-        let mut wait = POLL;
+    async fn turn(&mut self, connection: &mut Option<Connection>) -> Duration {
         // A bounded number of rounds, so that stopping and saving are never starved.
-        for _ in 0..64 {
-            self.publisher.fill(&mut self.reader, &mut self.ledger, &mut self.saving);
-            let Some(connection) = connection.as_mut() else { return wait };
+        for _ in 0..ROUNDS {
+            let made = self.publisher.fill(&mut self.reader, &mut self.ledger, &mut self.saving, BATCH);
+            let Some(connection) = connection.as_mut() else {
+                if made < BATCH {
+                    return POLL;
+                }
+                continue;
+            };
             if let Some(complaint) = self.hints.take_error() {
                 self.publisher.complained(complaint);
             }
-            wait = self.publisher.send(connection, &self.saving).unwrap_or(POLL);
-            if !self.publisher.is_empty() {
-                wait = wait.min(CHECK);
-            }
+            let mut wait = self.publisher.send(connection, &self.saving).unwrap_or(POLL);
+            // What was sent goes out while the next is made: the server is not kept waiting for a full window.
+            tokio::task::yield_now().await;
             let mut answered = false;
             while let Some(answer) = connection.answer_now() {
                 self.publisher.answered(answer, &mut self.ledger);
                 answered = true;
             }
-            if !answered {
+            if !answered && made < BATCH {
+                if !self.publisher.is_empty() {
+                    wait = wait.min(CHECK);
+                }
                 return wait;
             }
         }

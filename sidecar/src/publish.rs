@@ -91,9 +91,11 @@ impl Publisher {
         }
     }
 
-    /// Fills the window from the reader, as far as it has room.
-    pub fn fill(&mut self, reader: &mut Reader, ledger: &mut Ledger, saving: &mut Saving) {
-        while self.window.has_room() {
+    /// Fills the window from the reader, as far as it has room and by at most so many. Gives by how many.
+    pub fn fill(&mut self, reader: &mut Reader, ledger: &mut Ledger, saving: &mut Saving, most: usize) -> usize {
+        let mut made = 0;
+        while made < most && self.window.has_room() {
+            made += 1;
             if let Some(word) = self.words.pop_front() {
                 self.push(Next::Message(word));
                 continue;
@@ -111,10 +113,14 @@ impl Publisher {
                     }
                     self.push(next);
                 }
-                None => break,
+                None => {
+                    made -= 1;
+                    break;
+                }
             }
         }
         self.settle(ledger);
+        made
     }
 
     /// Whether nothing is on its way or waits.

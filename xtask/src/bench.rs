@@ -42,12 +42,17 @@ struct SidecarArguments {
     /// One round of a tenth: to see that everything works
     #[arg(long)]
     quick: bool,
+    /// Measures what was built before
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// Builds what is measured, measures it and shows the rows.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Part::Sidecar(arguments) = &arguments.part;
-    stage::run("release build", build)?;
+    if !arguments.no_build {
+        stage::run("release build", build)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let scale = if arguments.quick { rounds::Scale::quick() } else { rounds::Scale::whole(arguments.rounds) };
     let rows = runtime.block_on(rounds::run(scale))?;
