@@ -14,6 +14,7 @@ pub mod nats;
 pub mod port;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 
 mod directory;
 mod janitor;
@@ -26,3 +27,4 @@ pub use directory::Directory;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use process::Process;
+pub use proxy::Proxy;

@@ -19,6 +19,7 @@ use crate::certificates::{Authority, IdentityFiles};
 use crate::directory::Directory;
 use crate::port;
 use crate::process::{Launch, Process, Signal};
+use crate::proxy::Proxy;
 
 pub use binary::program;
 
@@ -121,6 +122,12 @@ impl Nats {
     #[must_use]
     pub fn publisher(&self, namespace: &str) -> Credentials {
         self.credentials(&config::publisher(namespace), &format!("_INBOX_{namespace}"))
+    }
+
+    /// A network that fails, between the sidecars of a namespace and this server.
+    pub async fn proxy(&self, namespace: &str) -> Result<Proxy> {
+        let server = IdentityFiles::named(self.directory.path(), "server");
+        Proxy::start(self.port, &server, &self.publisher(namespace)).await
     }
 
     /// The process, to be paused, resumed or looked at.
