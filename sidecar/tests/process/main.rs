@@ -7,6 +7,7 @@ mod delivery;
 mod disk;
 mod drain;
 mod exec;
+mod faults;
 mod files;
 mod in_pod;
 mod lifecycle;

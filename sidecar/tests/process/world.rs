@@ -25,6 +25,8 @@ pub struct World {
     pub directory: TempDir,
     /// More variables for the sidecars.
     pub environment: Vec<(&'static str, PathBuf)>,
+    /// Where the sidecars find the server; none: where it is.
+    pub url: Option<String>,
     /// A command that runs the sidecars; none: they are run as they are.
     pub wrapper: Vec<String>,
     sidecars: usize,
@@ -57,17 +59,22 @@ impl World {
     pub async fn start_with(options: Options) -> Self {
         let nats = Nats::start(options).await.unwrap();
         let directory = TempDir::new().unwrap();
-        let world = Self { nats, directory, environment: Vec::new(), wrapper: Vec::new(), sidecars: 0 };
+        let world = Self { nats, directory, environment: Vec::new(), url: None, wrapper: Vec::new(), sidecars: 0 };
         world.make_stream().await;
         world
     }
 
     pub async fn make_stream(&self) {
+        self.make_stream_that_remembers(Duration::from_secs(600)).await;
+    }
+
+    /// A stream that knows a copy of a message for so long.
+    pub async fn make_stream_that_remembers(&self, duplicate_window: Duration) {
         let context = jetstream::new(self.nats.admin().connect().await.unwrap());
         let config = stream::Config {
             name: "agent-comms".to_owned(),
             subjects: vec!["workflow.>".to_owned()],
-            duplicate_window: Duration::from_secs(600),
+            duplicate_window,
             allow_direct: true,
             ..stream::Config::default()
         };
@@ -101,7 +108,7 @@ impl World {
         command.args(words).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("run").arg("--run-dir").arg(self.path("run")).arg("--state-dir").arg(self.path("state"));
         command.args(["--containers", "main,side", "--namespace", "demo", "--workflow-name", "build", "--workflow-uid", "u1"]);
-        command.args(["--pod", "build-x", "--pod-uid", "pod-1", "--nats-url", &credentials.url]);
+        command.args(["--pod", "build-x", "--pod-uid", "pod-1", "--nats-url", self.url.as_ref().unwrap_or(&credentials.url)]);
         command.args(["--nats-inbox-prefix", &credentials.inbox_prefix]);
         command.arg("--nats-ca").arg(&credentials.ca).arg("--nats-cert").arg(certificate).arg("--nats-key").arg(key);
         for (setting, value) in [("GRACE_SECONDS", "20"), ("RATE_MESSAGES", "0"), ("RATE_BYTES", "0")] {
