@@ -3,6 +3,9 @@
 //! A line ends with LF or CR LF. A longer line than [`LINE_LIMIT`] is cut there or shortly before, so that memory stays
 //! bounded; the rest of it is the next line. Where lines are cut depends on the bytes alone, never on how they arrive; only
 //! [`Cutter::finish`] cuts by its caller's decision.
+//!
+//! NUL bytes where a line begins belong to no line: a file that is cut while its writer goes on at its old place has a
+//! hole there, of any size. They are counted, and cost no memory.
 
 /// Longest line, its end not counted. Part of schema version 1: another limit would give other ids.
 pub const LINE_LIMIT: usize = 2 * 1024 * 1024;
@@ -35,13 +38,15 @@ pub struct Cutter {
     searched: usize,
     /// Offset in the stream of the next line's first byte.
     position: u64,
+    /// NUL bytes that belong to no line, so far.
+    skipped: u64,
 }
 
 impl Cutter {
     /// A cutter for a stream that is read from this offset on, which is where a line begins.
     #[must_use]
     pub fn new(position: u64) -> Self {
-        Self { buffer: Vec::new(), begin: 0, searched: 0, position }
+        Self { buffer: Vec::new(), begin: 0, searched: 0, position, skipped: 0 }
     }
 
     /// Offset of the first byte that no line has been made of yet.
@@ -54,6 +59,12 @@ impl Cutter {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.buffer.len() - self.begin
+    }
+
+    /// NUL bytes between lines that were left out.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// Takes the next bytes of the stream. Take all lines out before pushing more, or the buffer grows.
@@ -70,6 +81,7 @@ impl Cutter {
 
     /// The next line that is complete or longer than the limit.
     pub fn next_line(&mut self) -> Option<Line<'_>> {
+        self.skip_nuls();
         let found = memchr::memchr(b'\n', &self.buffer[self.searched..]).map(|index| self.searched + index);
         if let Some(line_feed) = found {
             let has_return = line_feed > self.begin && self.buffer[line_feed - 1] == b'\r';
@@ -92,6 +104,7 @@ impl Cutter {
     /// What is left when nothing more will come: a last line without an end. Take all lines out first, and call it until
     /// nothing is left.
     pub fn finish(&mut self) -> Option<Line<'_>> {
+        self.skip_nuls();
         match self.pending() {
             0 => None,
             pending if pending > LINE_LIMIT => {
@@ -100,6 +113,14 @@ impl Cutter {
             }
             _ => Some(self.take(self.buffer.len(), self.buffer.len(), false, false)),
         }
+    }
+
+    fn skip_nuls(&mut self) {
+        let count = self.buffer[self.begin..].iter().take_while(|byte| **byte == 0).count();
+        self.begin += count;
+        self.position += count as u64;
+        self.skipped += count as u64;
+        self.searched = self.searched.max(self.begin);
     }
 
     fn take(&mut self, text_end: usize, end: usize, cut: bool, terminated: bool) -> Line<'_> {

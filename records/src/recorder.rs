@@ -76,14 +76,15 @@ pub struct Counts {
 impl Counts {
     /// Adds what another recorder has seen.
     pub fn add(&mut self, other: &Self) {
-        self.lines += other.lines;
-        self.blank += other.blank;
-        self.messages += other.messages;
-        self.parse_errors += other.parse_errors;
-        self.invalid_utf8 += other.invalid_utf8;
-        self.cut += other.cut;
-        self.split += other.split;
-        for (name, count) in &other.redactions {
+        let Self { lines, blank, messages, parse_errors, invalid_utf8, cut, split, redactions } = other;
+        self.lines += lines;
+        self.blank += blank;
+        self.messages += messages;
+        self.parse_errors += parse_errors;
+        self.invalid_utf8 += invalid_utf8;
+        self.cut += cut;
+        self.split += split;
+        for (name, count) in redactions {
             *self.redactions.entry(name.clone()).or_default() += count;
         }
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use records::RecorderState;
@@ -63,6 +63,10 @@ pub struct Place {
     pub state: RecorderState,
     /// Checksum of the bytes before the offset, so that another file in its place is known for one.
     pub before: u32,
+    /// Whether what was held here by a cut that the bytes do not decide is acknowledged as well. The checkpoint says so by
+    /// having no cut any more.
+    #[serde(skip)]
+    pub after_cut: bool,
 }
 
 /// Which file a source is.
@@ -119,25 +123,50 @@ impl Store {
         Ok(Found::Unusable(format!("{problem}; it is kept as {}", aside.display())))
     }
 
-    /// Replaces it, synced.
+    /// Replaces it, synced, by what is written as a [`Checkpoint`].
     ///
     /// # Errors
     /// When the disk would not take it; the old one then still stands.
-    pub fn save(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+    pub fn save(&self, checkpoint: &impl Serialize) -> io::Result<()> {
         let temporary = self.directory.join(format!("{FILE}.new"));
-        let mut file = File::create(&temporary)?;
-        file.write_all(&render(checkpoint)?)?;
-        file.sync_data()?;
+        write(File::create(&temporary)?, checkpoint)?.sync_data()?;
         std::fs::rename(&temporary, self.directory.join(FILE))?;
         File::open(&self.directory)?.sync_all()
     }
 }
 
-fn render(checkpoint: &Checkpoint) -> io::Result<Vec<u8>> {
-    let json = serde_json::to_vec(checkpoint)?;
-    let mut bytes = format!("{MAGIC} {VERSION} {:08x}\n", crc32fast::hash(&json)).into_bytes();
-    bytes.extend_from_slice(&json);
-    Ok(bytes)
+/// Writes it piece by piece, so that many sources take no memory; the checksum of all comes into its first line at last.
+fn write(file: File, checkpoint: &impl Serialize) -> io::Result<File> {
+    let mut writer = Checked { inner: BufWriter::new(file), hasher: crc32fast::Hasher::new() };
+    writer.inner.write_all(first_line(0).as_bytes())?;
+    serde_json::to_writer(&mut writer, checkpoint)?;
+    let checksum = writer.hasher.finalize();
+    let mut file = writer.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(first_line(checksum).as_bytes())?;
+    Ok(file)
+}
+
+fn first_line(checksum: u32) -> String {
+    format!("{MAGIC} {VERSION} {checksum:08x}\n")
+}
+
+/// Takes the checksum of what is written.
+struct Checked {
+    inner: BufWriter<File>,
+    hasher: crc32fast::Hasher,
+}
+
+impl Write for Checked {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..length]);
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {

@@ -191,7 +191,7 @@ impl Pump {
 
     /// Brings the numbers up to date that nobody else counts.
     fn look(&mut self) {
-        let (files, spool) = self.reader.behind();
+        let (files, spool) = self.reader.behind(&self.ledger);
         self.metrics.files_behind.set(gauge(files));
         self.metrics.spool_behind.set(gauge(spool));
         let (followed, watching) = self.reader.files();
@@ -256,6 +256,6 @@ impl Pump {
             }
         }
         let sent = ranges.into_iter().map(|(label, generation, start, end)| format!("{label} {generation} {start}..{end}"));
-        sent.chain(self.reader.unread().into_iter().map(|(label, start)| format!("{label} {start}.."))).collect()
+        sent.chain(self.reader.unread(&self.ledger).into_iter().map(|(label, start)| format!("{label} {start}.."))).collect()
     }
 }

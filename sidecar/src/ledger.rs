@@ -1,6 +1,9 @@
 //! What is acknowledged, source by source, in memory: what the checkpoint will say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
 use crate::checkpoint::{Checkpoint, FileIdentity, Place, SourceRecord};
 use crate::steps::StepRecord;
@@ -9,30 +12,41 @@ use crate::steps::StepRecord;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceKey(pub u32);
 
-/// Records of files that are not there now are kept up to this many: a file may come back (a volume that was late).
-const MOST_ABSENT: usize = 1_024;
+/// Records of files that are not there now are kept up to this many: a file may come back (a volume that was late). As many
+/// as a process can follow, or a restart would read the rest again.
+const MOST_ABSENT: usize = 64 * 1024;
 
 /// The acknowledged places.
 #[derive(Debug, Default)]
 pub struct Ledger {
     sources: BTreeMap<SourceKey, SourceRecord>,
     generations: BTreeMap<String, u64>,
-    /// Records of an earlier process whose files were not found yet.
+    /// Records of an earlier process whose files were not found yet, the lives of a file in their order.
+    absent_files: HashMap<FileIdentity, Vec<SourceRecord>>,
+    /// The same of sources that are no files.
     absent: Vec<SourceRecord>,
     pod_uid: Option<String>,
     steps: BTreeMap<String, StepRecord>,
     next: u32,
     changed: bool,
+    /// Whether the last attempt to write the checkpoint failed.
+    unsaved: bool,
 }
 
 impl Ledger {
     /// Goes on from a checkpoint.
     #[must_use]
     pub fn new(checkpoint: Checkpoint) -> Self {
-        let Checkpoint { sources: mut absent, generations, pod_uid, steps } = checkpoint;
-        let surplus = absent.len().saturating_sub(MOST_ABSENT);
-        absent.drain(..surplus);
-        Self { generations, absent, pod_uid, steps, ..Self::default() }
+        let Checkpoint { sources, generations, pod_uid, steps } = checkpoint;
+        let mut ledger = Self { generations, pod_uid, steps, ..Self::default() };
+        let surplus = sources.len().saturating_sub(MOST_ABSENT);
+        for record in sources.into_iter().skip(surplus) {
+            match record.file {
+                Some(identity) => ledger.absent_files.entry(identity).or_default().push(record),
+                None => ledger.absent.push(record),
+            }
+        }
+        ledger
     }
 
     /// Speaks of this pod's containers from now on; what was known of another pod's means nothing.
@@ -44,15 +58,22 @@ impl Ledger {
         }
     }
 
-    /// Takes the record of this file out of those that were not found yet.
-    pub fn take_file(&mut self, identity: FileIdentity) -> Option<SourceRecord> {
-        let index = self.absent.iter().rposition(|record| record.file == Some(identity))?;
-        Some(self.absent.remove(index))
+    /// Takes the records of this file out of those that were not found yet, one for each of its lives, the newest last.
+    pub fn take_file(&mut self, identity: FileIdentity) -> Vec<SourceRecord> {
+        self.absent_files.remove(&identity).unwrap_or_default()
+    }
+
+    /// Takes the records of files that were never found, when nothing will be found any more.
+    pub fn take_missing(&mut self) -> Vec<SourceRecord> {
+        self.changed = true;
+        let mut missing: Vec<SourceRecord> = self.absent_files.drain().flat_map(|(_, records)| records).collect();
+        missing.sort_by(|one, other| (&one.label, one.generation).cmp(&(&other.label, other.generation)));
+        missing
     }
 
     /// Takes the record of a source that is no file.
     pub fn take_label(&mut self, label: &str, generation: u64) -> Option<SourceRecord> {
-        let is_it = |record: &SourceRecord| record.file.is_none() && record.label == label && record.generation == generation;
+        let is_it = |record: &SourceRecord| record.label == label && record.generation == generation;
         let index = self.absent.iter().position(is_it)?;
         Some(self.absent.remove(index))
     }
@@ -79,7 +100,8 @@ impl Ledger {
     /// Everything before this place is acknowledged.
     pub fn acknowledge(&mut self, key: SourceKey, place: Place) {
         if let Some(record) = self.sources.get_mut(&key) {
-            if record.cut.is_some_and(|cut| cut <= place.offset) {
+            // At the cut itself, what was held there may still be on its way.
+            if record.cut.is_some_and(|cut| cut < place.offset || place.after_cut) {
                 record.cut = None;
             }
             record.place = place;
@@ -87,18 +109,35 @@ impl Ledger {
         }
     }
 
-    /// A line of this source ends here by our decision, not by its bytes: reading again must cut the same.
+    /// What this source holds ends here by our decision, not by its bytes: reading again must cut the same. To be on disk
+    /// before anything that follows from it is sent.
     pub fn cut(&mut self, key: SourceKey, at: u64) {
+        self.set_cut(key, Some(at));
+    }
+
+    /// A cut that was not made after all.
+    pub fn withdraw_cut(&mut self, key: SourceKey) {
+        self.set_cut(key, None);
+    }
+
+    fn set_cut(&mut self, key: SourceKey, cut: Option<u64>) {
         if let Some(record) = self.sources.get_mut(&key) {
-            record.cut = Some(at);
+            record.cut = cut;
             self.changed = true;
         }
     }
 
-    /// Up to where a source is acknowledged.
+    /// Where a source stands.
     #[must_use]
-    pub fn offset(&self, key: SourceKey) -> u64 {
-        self.sources.get(&key).map_or(0, |record| record.place.offset)
+    pub fn record(&self, key: SourceKey) -> Option<&SourceRecord> {
+        self.sources.get(&key)
+    }
+
+    /// Up to where a source that is no file is acknowledged. Such sources are the first that are opened.
+    #[must_use]
+    pub fn offset_of(&self, label: &str, generation: u64) -> Option<u64> {
+        let is_it = |record: &&SourceRecord| record.file.is_none() && record.label == label && record.generation == generation;
+        self.sources.values().find(is_it).map(|record| record.place.offset)
     }
 
     /// A source that will never be read again.
@@ -148,11 +187,49 @@ impl Ledger {
         std::mem::take(&mut self.changed)
     }
 
+    /// The checkpoint was written, or could not be.
+    pub fn was_saved(&mut self, saved: bool) {
+        self.unsaved = !saved;
+    }
+
+    /// Whether the checkpoint can be written, as far as the last attempt tells.
+    #[must_use]
+    pub fn can_save(&self) -> bool {
+        !self.unsaved
+    }
+
     /// What is to be written.
     #[must_use]
-    pub fn checkpoint(&self) -> Checkpoint {
-        let sources = self.absent.iter().chain(self.sources.values()).cloned().collect();
-        let (generations, pod_uid, steps) = (self.generations.clone(), self.pod_uid.clone(), self.steps.clone());
-        Checkpoint { sources, generations, pod_uid, steps }
+    pub fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot(self)
     }
 }
+
+/// What the checkpoint says now, without a copy of it: there may be many thousand sources.
+#[derive(Debug)]
+pub struct Snapshot<'a>(&'a Ledger);
+
+impl Serialize for Snapshot<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(ledger) = self;
+        let mut form = serializer.serialize_struct("Checkpoint", 4)?;
+        form.serialize_field("sources", &Sources(ledger))?;
+        form.serialize_field("generations", &ledger.generations)?;
+        form.serialize_field("pod_uid", &ledger.pod_uid)?;
+        form.serialize_field("steps", &ledger.steps)?;
+        form.end()
+    }
+}
+
+struct Sources<'a>(&'a Ledger);
+
+impl Serialize for Sources<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(ledger) = self;
+        let absent_files = ledger.absent_files.values().flatten();
+        serializer.collect_seq(ledger.absent.iter().chain(absent_files).chain(ledger.sources.values()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

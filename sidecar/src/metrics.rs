@@ -36,6 +36,8 @@ pub struct Metrics {
     pub connects: Counter,
     /// Times that something of a source may have been lost.
     pub gaps: Counter,
+    /// Times that something was cut by time or by the end of the step while that could not be written down.
+    pub possible_repeats: Counter,
     /// Checkpoints that could not be written.
     pub checkpoint_failures: Counter,
     /// 1 while connected.
@@ -133,7 +135,7 @@ impl Metrics {
     #[must_use]
     pub fn register(&self) -> Exposition {
         let mut registry = Registry::with_prefix("agentcomms_sidecar");
-        let counters: [(&str, &str, &Counter); 16] = [
+        let counters: [(&str, &str, &Counter); 17] = [
             ("published_messages", "Messages that the stream has", &self.published),
             ("published_bytes", "Bytes of messages that the stream has", &self.published_bytes),
             ("resent_messages", "Messages sent once more", &self.resends),
@@ -144,6 +146,7 @@ impl Metrics {
             ("streams_lost", "Times that the stream had lost what it had acknowledged", &self.streams_lost),
             ("connects", "Connections made; all but the first are reconnects", &self.connects),
             ("gaps", "Times that something may have been lost", &self.gaps),
+            ("possible_repeats", "Cuts by decision that a restart may repeat", &self.possible_repeats),
             ("checkpoint_failures", "Checkpoints that could not be written", &self.checkpoint_failures),
             ("read_lines", "Lines read", &self.seen.lines),
             ("parse_errors", "Lines in which something could not be read as meant", &self.seen.parse_errors),

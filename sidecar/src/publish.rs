@@ -101,10 +101,7 @@ impl Publisher {
                 continue;
             }
             match reader.next(ledger) {
-                Some(Next::Cut(key, at)) => {
-                    ledger.cut(key, at);
-                    saving.save_now(ledger, &self.metrics);
-                }
+                Some(Next::Sync) => saving.save_now(ledger, &self.metrics),
                 Some(next) => {
                     if let Next::Message(outgoing) = &next
                         && outgoing.is_gap()
@@ -387,7 +384,7 @@ impl Publisher {
                 Next::Moved(key, place) => ledger.acknowledge(key, place),
                 Next::Closed(key) => ledger.close(key),
                 Next::Told(container) => ledger.step_told(&container),
-                Next::Cut(..) => {}
+                Next::Sync => {}
             }
         }
     }

@@ -5,14 +5,17 @@
 
 mod control;
 mod file;
+mod followed;
+mod life;
 mod spooled;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use message::{Kind, Message, PodIdentity, Timestamp, wire};
+use prometheus_client::metrics::counter::Counter;
 use records::{Counts, Recorder, RecorderState, Redactor, Rules, SourceIdentity};
 use uuid::Uuid;
 
@@ -23,11 +26,14 @@ use crate::socket::intake::Intake;
 use crate::steps::Steps;
 use control::Controls;
 pub use control::set_aside;
-use file::FileSource;
+pub use file::DELETED_IDLE;
+use followed::{Followed, Step};
 use spooled::SpoolSource;
 
 /// Bytes that are read of one source before it is another's turn.
 const CHUNK: usize = 32 * 1024;
+/// Searches after the step's end: one for what is there, one when all of that was read.
+const LAST_SEARCHES: u8 = 2;
 
 /// What comes next.
 #[derive(Debug)]
@@ -38,8 +44,9 @@ pub enum Next {
     Moved(SourceKey, Place),
     /// Nothing more will come of this source, and it will not be read again.
     Closed(SourceKey),
-    /// The next message of this source ends at a place that its bytes do not decide: that must be on disk before.
-    Cut(SourceKey, u64),
+    /// What the ledger says now must be on disk before anything after this is sent: where a message ends, or which
+    /// generation a file is, is not decided by bytes that can be read again.
+    Sync,
     /// Once everything before is stored, a container's end was told.
     Told(String),
 }
@@ -84,43 +91,34 @@ impl Outgoing {
     }
 }
 
-/// One source.
-#[derive(Debug)]
-enum Source {
-    File(Box<FileSource>),
-    Spool(Box<SpoolSource>),
-}
-
 /// The reader.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Reader {
     context: Context,
-    sources: BTreeMap<SourceKey, Source>,
-    files: Files,
-    /// Whose turn it is.
-    turn: SourceKey,
+    spool: Option<Box<SpoolSource>>,
+    followed: Followed,
+    /// Whether it is the spool's turn.
+    spool_turn: bool,
     /// Made and not yet taken: the messages of one line.
     made: VecDeque<Next>,
     controls: Controls,
     steps: Steps,
-    /// Sources whose end was told, and where.
-    ended: BTreeMap<SourceKey, u64>,
     /// What was seen of sources that are gone.
     gone: Counts,
+    /// Where the spool was told to be at its end.
+    spool_end: Option<u64>,
     /// Whether files were looked for since the step was over.
     searched: bool,
+    /// Whether every file was woken since then: each is told to be at its end.
+    closing: bool,
     /// Whether this process is to end: sources are read to their end, and no further.
     finishing: bool,
+    /// How many of the last searches have been made since then.
+    last_searches: u8,
+    /// Whether there was nothing when it was asked last.
+    was_idle: bool,
     chunk: Vec<u8>,
-}
-
-impl Source {
-    fn count_into(&self, counts: &mut Counts) {
-        match self {
-            Self::File(file) => file.count_into(counts),
-            Self::Spool(spool) => spool.count_into(counts),
-        }
-    }
 }
 
 /// What every source needs to make messages.
@@ -134,6 +132,24 @@ pub struct Context {
     pub rules: Arc<Rules>,
     /// Whether an earlier process may have sent what is below each source's size now.
     pub resumed: bool,
+    /// How long nothing may be appended to a deleted file before it is let go; see [`DELETED_IDLE`].
+    pub deleted_idle: Duration,
+    /// Times that something was cut by decision while that could not be written down: a restart may repeat it.
+    pub repeats: Counter,
+}
+
+/// What a source works with in its turn.
+struct Turn<'a> {
+    context: &'a Context,
+    ledger: &'a mut Ledger,
+    made: &'a mut VecDeque<Next>,
+    chunk: &'a mut [u8],
+    /// Whether the step is over: each source is told to be at its end, and goes on as before until this process ends.
+    closing: bool,
+    /// Whether this process is to end.
+    finishing: bool,
+    /// How many files are open.
+    open: usize,
 }
 
 impl Context {
@@ -151,6 +167,10 @@ struct Ending {
     identity: SourceIdentity,
     offset: u64,
     counts: Counts,
+    /// NUL bytes that belong to no line.
+    skipped: u64,
+    /// Whether everything that it has was read.
+    complete: bool,
 }
 
 /// What a source has next.
@@ -172,34 +192,41 @@ impl Reader {
         let untold = steps.containers().filter(|container| !ledger.step(container).is_some_and(|record| record.told));
         let untold = untold.map(ToOwned::to_owned).collect();
         let controls = Controls::new(Arc::clone(&context.pod), untold, context.resumed);
-        let mut sources = BTreeMap::new();
-        sources.insert(spool.key(), Source::Spool(Box::new(spool)));
-        let turn = SourceKey(0);
-        let chunk = vec![0; CHUNK];
-        let (made, ended) = (VecDeque::new(), BTreeMap::new());
-        let gone = Counts::default();
-        Self { context, sources, files, turn, made, controls, steps, ended, gone, searched: false, finishing: false, chunk }
+        Self {
+            context,
+            spool: Some(Box::new(spool)),
+            followed: Followed::new(files),
+            spool_turn: true,
+            made: VecDeque::new(),
+            controls,
+            steps,
+            gone: Counts::default(),
+            spool_end: None,
+            searched: false,
+            closing: false,
+            finishing: false,
+            last_searches: 0,
+            was_idle: false,
+            chunk: vec![0; CHUNK],
+        }
     }
 
-    /// Looks for files that are new, and lets go of those that are gone and done with.
+    /// Looks for files that are new or have changed, where it is time.
     pub fn discover(&mut self, ledger: &mut Ledger) {
         self.steps.look(ledger);
-        self.searched = self.steps.are_over();
-        for found in self.files.discover() {
-            let source = FileSource::open(&self.context, found, ledger);
-            self.sources.insert(source.key(), Source::File(Box::new(source)));
+        let are_over = self.steps.are_over();
+        if are_over && !self.searched {
+            self.with_files(ledger, Followed::finish);
+        } else {
+            self.with_files(ledger, Followed::look);
         }
-        let (files, ended, gone) = (&mut self.files, &mut self.ended, &mut self.gone);
-        self.sources.retain(|_, source| match source {
-            Source::File(file) if file.is_done(ledger.offset(file.key())) => {
-                files.forget(file.identity());
-                file.count_into(gone);
-                ledger.close(file.key());
-                ended.remove(&file.key());
-                false
-            }
-            _ => true,
-        });
+        self.searched = are_over;
+    }
+
+    /// How many files are followed, and whether changes of them wake the reader.
+    #[must_use]
+    pub fn files(&self) -> (usize, bool) {
+        (self.followed.sources().count(), self.followed.files().is_watching())
     }
 
     /// A gap that belongs to no source: a setting that could not be used, state that could not be read.
@@ -214,114 +241,210 @@ impl Reader {
 
     /// What comes next, if there is anything now.
     pub fn next(&mut self, ledger: &mut Ledger) -> Option<Next> {
-        let mut idle = 0;
-        let is_over = self.searched && self.steps.are_over();
+        if self.finishing {
+            if self.last_searches == 0 {
+                self.search_at_the_end(ledger);
+            } else if std::mem::take(&mut self.was_idle) {
+                self.followed.wake_all();
+            }
+        }
+        self.closing = self.searched && self.steps.are_over();
+        if self.closing && std::mem::take(&mut self.was_idle) {
+            self.followed.wake_untold();
+        }
+        self.followed.hear();
+        let (mut spool_idle, mut files_idle) = (false, false);
         loop {
             if let Some(next) = self.made.pop_front() {
                 return Some(next);
             }
-            let Some((key, source)) = turn_of(&mut self.sources, self.turn) else {
+            if spool_idle && files_idle {
+                if self.closing && !self.finishing && self.are_ends_told() {
+                    return self.step_end(ledger);
+                }
+                if !self.is_read() {
+                    self.was_idle = true;
+                    return None;
+                }
+                // What came into being until now is the last that is read.
+                if self.last_searches < LAST_SEARCHES {
+                    self.search_at_the_end(ledger);
+                    files_idle = false;
+                    continue;
+                }
                 return self.last_words(ledger);
-            };
-            self.turn = key;
-            // A source that was told to be at its end goes on as any other until this process ends: what comes late is sent
-            // as it comes.
-            let closing = self.finishing || (is_over && !self.ended.contains_key(&key));
-            let progress = match source {
-                Source::File(file) => file.advance(&mut self.chunk, closing, ledger, &mut self.made),
-                Source::Spool(spool) => spool.advance(closing, &mut self.made, &mut self.steps, ledger),
-            };
-            match progress {
-                Progress::Made => idle = 0,
-                Progress::Yield => {
-                    idle = 0;
-                    self.turn = SourceKey(key.0 + 1);
+            }
+            if std::mem::replace(&mut self.spool_turn, false) {
+                spool_idle = self.advance_spool(ledger);
+            } else {
+                self.spool_turn = true;
+                files_idle = self.advance_files(ledger);
+            }
+        }
+    }
+
+    /// The spool's turn. Says whether it has nothing.
+    fn advance_spool(&mut self, ledger: &mut Ledger) -> bool {
+        let Some(spool) = &mut self.spool else { return true };
+        // A source that was told to be at its end goes on as any other until this process ends: what comes late is sent as
+        // it comes.
+        let closing = self.finishing || self.closing && self.spool_end.is_none();
+        match spool.advance(closing, &mut self.made, &mut self.steps, ledger) {
+            Progress::Made => self.spool_turn = true,
+            Progress::Yield => {}
+            Progress::Idle => return true,
+            Progress::Ended => {
+                let ending = spool.ending();
+                if self.finishing {
+                    spool.count_into(&mut self.gone);
+                    self.spool = None;
                 }
-                Progress::Idle => {
-                    idle += 1;
-                    self.turn = SourceKey(key.0 + 1);
-                    if idle > self.sources.len() && self.made.is_empty() {
-                        return if is_over { self.last_words(ledger) } else { None };
-                    }
-                }
-                Progress::Ended => {
-                    idle = 0;
-                    self.end(key);
+                if self.spool_end.replace(ending.offset) != Some(ending.offset) {
+                    self.end(ending);
                 }
             }
         }
+        false
+    }
+
+    /// A file's turn. Says whether none has anything.
+    fn advance_files(&mut self, ledger: &mut Ledger) -> bool {
+        match self.with_files_step(ledger, Followed::advance) {
+            Step::Went(Progress::Made) => self.spool_turn = false,
+            Step::Went(_) => self.followed.hear(),
+            Step::Ended(ending) => self.end(*ending),
+            Step::Gone(ending) => {
+                let key = ending.key;
+                self.end(*ending);
+                self.made.push_back(Next::Closed(key));
+            }
+            Step::Idle => return true,
+        }
+        false
+    }
+
+    fn search_at_the_end(&mut self, ledger: &mut Ledger) {
+        self.last_searches += 1;
+        self.with_files(ledger, Followed::finish);
+    }
+
+    /// Lets the files do something, and tells of those that are gone.
+    fn with_files(&mut self, ledger: &mut Ledger, work: impl FnOnce(&mut Followed, &mut Turn<'_>) -> Vec<Ending>) {
+        for ending in self.with_files_step(ledger, work) {
+            let key = ending.key;
+            self.end(ending);
+            self.made.push_back(Next::Closed(key));
+        }
+    }
+
+    fn with_files_step<T>(&mut self, ledger: &mut Ledger, work: impl FnOnce(&mut Followed, &mut Turn<'_>) -> T) -> T {
+        let mut turn = Turn {
+            context: &self.context,
+            ledger,
+            made: &mut self.made,
+            chunk: &mut self.chunk,
+            closing: self.closing,
+            finishing: self.finishing,
+            open: self.followed.open(),
+        };
+        work(&mut self.followed, &mut turn)
+    }
+
+    /// Whether every source that there is was told to be at its end.
+    fn are_ends_told(&self) -> bool {
+        self.spool_end.is_some() && self.followed.sources().all(|source| source.told_end.is_some())
+    }
+
+    /// Whether this process is to end and every source was read to its end.
+    fn is_read(&self) -> bool {
+        self.finishing && self.spool.is_none() && self.followed.is_empty()
     }
 
     /// Whether this process is to end and everything was said.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.finishing && self.sources.is_empty() && self.made.is_empty() && self.controls.is_finished()
+        self.is_read() && self.made.is_empty() && self.controls.is_finished()
     }
 
     /// What was not read to its end: label, and the bytes from where on.
     #[must_use]
-    pub fn unread(&self) -> Vec<(String, u64)> {
-        let place = |source: &Source| match source {
-            Source::File(file) => (file.label().to_owned(), file.position()),
-            Source::Spool(spool) => (crate::SPOOL_LABEL.to_owned(), spool.position()),
-        };
-        self.sources.values().map(place).collect()
+    pub fn unread(&self, ledger: &Ledger) -> Vec<(String, u64)> {
+        let spool = self.spool.iter().map(|spool| (crate::SPOOL_LABEL.to_owned(), spool.position(), spool.behind()));
+        let files = self.followed.sources().map(|file| {
+            let label = ledger.record(file.key()).map(|record| record.label.clone()).unwrap_or_default();
+            (label, file.position(ledger), file.behind(ledger))
+        });
+        spool.chain(files).filter(|(.., behind)| *behind > 0).map(|(label, position, _)| (label, position)).collect()
     }
 
     /// Bytes that were not read yet, of files and of the spool.
     #[must_use]
-    pub fn behind(&self) -> (u64, u64) {
-        let mut behind = (0, 0);
-        for source in self.sources.values() {
-            match source {
-                Source::File(file) => behind.0 += file.behind(),
-                Source::Spool(spool) => behind.1 += spool.behind(),
-            }
-        }
-        behind
+    pub fn behind(&self, ledger: &Ledger) -> (u64, u64) {
+        let files = self.followed.sources().map(|file| file.behind(ledger)).sum();
+        (files, self.spool.as_ref().map_or(0, |spool| spool.behind()))
     }
 
     /// What was seen of all sources since this process started.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = self.gone.clone();
-        self.sources.values().for_each(|source| source.count_into(&mut counts));
+        self.followed.count_into(&mut counts);
+        self.spool.iter().for_each(|spool| spool.count_into(&mut counts));
         counts
     }
 
-    /// How many files are followed, and whether changes of them wake the reader.
-    #[must_use]
-    pub fn files(&self) -> (usize, bool) {
-        let followed = self.sources.values().filter(|source| matches!(source, Source::File(_))).count();
-        (followed, self.files.is_watching())
+    fn end(&mut self, ending: Ending) {
+        self.made.extend(self.controls.source_end(ending, now()).map(Next::Message));
     }
 
-    /// A source was read to its end. It is told once for each end; only when this process is to end it is the last.
-    fn end(&mut self, key: SourceKey) {
-        let Some(source) = self.sources.get(&key) else { return };
-        let ending = match source {
-            Source::File(file) => file.ending(),
-            Source::Spool(spool) => spool.ending(),
-        };
-        if self.ended.insert(key, ending.offset) != Some(ending.offset) {
-            self.made.extend(self.controls.source_end(ending, now()).map(Next::Message));
+    /// When every source is at its end: what was never read, then a word for each container.
+    fn last_words(&mut self, ledger: &mut Ledger) -> Option<Next> {
+        let missing = ledger.take_missing();
+        self.with_files_step(ledger, |_, turn| {
+            for record in missing {
+                tell_absent(turn, record, "file_missing");
+            }
+        });
+        if self.last_searches == LAST_SEARCHES {
+            self.last_searches += 1;
+            self.tell_unreadable();
         }
-        if self.finishing {
-            source.count_into(&mut self.gone);
-            self.sources.remove(&key);
-        }
+        self.made.pop_front().or_else(|| self.step_end(ledger))
     }
 
-    /// When every source is at its end: a word for each container.
-    fn last_words(&mut self, ledger: &Ledger) -> Option<Next> {
-        if !self.finishing && !self.steps.are_over() {
-            return None;
-        }
+    /// A word for each container.
+    fn step_end(&mut self, ledger: &Ledger) -> Option<Next> {
         let (message, container) = self.controls.step_end(ledger, now())?;
         self.made.extend(message.map(Next::Message));
         self.made.push_back(Next::Told(container));
         self.made.pop_front()
     }
+
+    fn tell_unreadable(&mut self) {
+        let unreadable = self.followed.files().unreadable();
+        if let Some(first) = unreadable.first() {
+            let content = format!("{} files could not be opened, the first is `{}`", unreadable.len(), first.display());
+            self.tell_gap("file_unreadable", content);
+        }
+    }
+}
+
+/// Tells that something of a source may be missing; `bytes` where it is known that so many are.
+fn tell_gap(turn: &mut Turn<'_>, key: SourceKey, identity: &SourceIdentity, offset: u64, reason: &str, bytes: u64) {
+    // Each reason is told once of a generation.
+    let gap = control::source_gap(turn.context, identity, offset, 1, reason, bytes);
+    turn.made.extend(outgoing(Some(key), gap, turn.context.resumed, None).map(Next::Message));
+}
+
+/// The same of a source that an earlier process read and this one never will.
+fn tell_absent(turn: &mut Turn<'_>, record: SourceRecord, reason: &str) {
+    tracing::warn!(source.label = record.label, source.offset = record.place.offset, reason, "something may be missing");
+    let identity =
+        SourceIdentity { label: record.label.clone(), generation: record.generation, container: record.container.clone() };
+    let offset = record.place.offset;
+    let key = turn.ledger.open(record);
+    tell_gap(turn, key, &identity, offset, reason, 0);
+    turn.made.push_back(Next::Closed(key));
 }
 
 /// The messages of one line, as they are published. One that an earlier line began may have been sent before although the
@@ -362,18 +485,23 @@ pub(crate) fn outgoing(source: Option<SourceKey>, message: Message, resend: bool
     })
 }
 
-/// The source whose turn it is: the first from this key on, else the first of all.
-fn turn_of(sources: &mut BTreeMap<SourceKey, Source>, turn: SourceKey) -> Option<(SourceKey, &mut Source)> {
-    let key = sources.range(turn..).next().or_else(|| sources.iter().next()).map(|(key, _)| *key)?;
-    sources.get_mut(&key).map(|source| (key, source))
-}
-
 /// A record of a source that starts.
 fn new_record(label: &str, container: Option<String>, generation: u64, file: Option<FileIdentity>) -> SourceRecord {
     SourceRecord { label: label.to_owned(), container, generation, place: Place::default(), file, cut: None }
+}
+
+/// Whether what a recorder holds has waited long enough for more.
+fn is_held_too_long(recorder: &Recorder) -> bool {
+    let Some(since) = recorder.held_since() else { return false };
+    let waited = now().unix_micros() - since.unix_micros();
+    // A clock that was set back must not hold it for ever.
+    waited < 0 || u128::from(waited.unsigned_abs()) >= recorder.hold_limit().as_micros()
 }
 
 /// The time, as messages hold it.
 pub(crate) fn now() -> Timestamp {
     Timestamp::new(SystemTime::now().into())
 }
+
+#[cfg(test)]
+mod tests;

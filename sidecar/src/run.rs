@@ -15,15 +15,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::args::{Problem, RunArgs};
 use crate::drain::Pump;
-use crate::files::Files;
 use crate::files::pattern::Pattern;
+use crate::files::{self, Files};
 use crate::ledger::Ledger;
 use crate::metrics::{Exposition, Metrics, Oldest, gauge};
 use crate::publish::Publisher;
 use crate::publish::bucket::Bucket;
 use crate::publish::connection::{Connecting, Hints};
 use crate::publish::saving::Saving;
-use crate::reader::{Context, Reader};
+use crate::reader::{Context, DELETED_IDLE, Reader};
 use crate::socket::intake::Intake;
 use crate::socket::place::Place;
 use crate::socket::room::Room;
@@ -70,7 +70,7 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow
         tokio::spawn(socket::serve(place.clone(), listener, Arc::clone(&shared), stop.clone(), tasks.clone()));
     }
 
-    let files = Files::new(patterns(&args, &places, &mut gaps), Arc::clone(&readable));
+    let files = Files::new(patterns(&args, &places, &mut gaps), files::limit::raise(), Some(Arc::clone(&readable)));
     metrics.spool_limit.set(gauge(args.spool_bytes));
     let mut ledger = Ledger::new(state.checkpoint);
     ledger.set_pod(&pod.pod_uid);
@@ -79,6 +79,8 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow
         redactor: Arc::new(redactor(&args, &mut gaps)?),
         rules: Arc::new(args.parsing.rules(args.format)),
         resumed: state.resumed,
+        deleted_idle: DELETED_IDLE,
+        repeats: metrics.possible_repeats.clone(),
     };
     let mut reader = Reader::new(context, intake.clone(), files, steps(&args, &places), &mut ledger);
     for (reason, content) in gaps {

@@ -78,14 +78,37 @@ fn a_long_line_in_small_chunks_is_cut_at_the_same_places() {
     assert_eq!(lines(&bytes, careful.chain(std::iter::repeat(1))), whole);
 }
 
+#[test]
+fn nul_bytes_where_a_line_begins_belong_to_no_line_and_take_no_memory() {
+    check(b"a\n\0\0\0b\0c\n", &[(100, 102, "a", true), (105, 109, "b\0c", true)]);
+    check(b"\0\0", &[]);
+    check(b"\0\nend", &[(101, 102, "", true), (102, 105, "end", false)]);
+    let mut cutter = Cutter::new(0);
+    let chunk = vec![0; 1 << 16];
+    for _ in 0..((4 * LINE_LIMIT) >> 16) {
+        cutter.push(&chunk);
+        assert_eq!(cutter.next_line(), None);
+        assert_eq!(cutter.pending(), 0);
+    }
+    cutter.push(b"after the hole\n");
+    assert_eq!(cutter.next_line().map(|line| (line.start, line.bytes)), Some((4 * LINE_LIMIT as u64, &b"after the hole"[..])));
+    assert_eq!(cutter.skipped(), 4 * LINE_LIMIT as u64);
+}
+
 proptest! {
     #[test]
-    fn chunks_change_nothing(bytes in prop::collection::vec(prop::sample::select(b"ab\r\n\n".to_vec()), 0..60),
+    fn chunks_change_nothing(bytes in prop::collection::vec(prop::sample::select(b"ab\r\n\n\0".to_vec()), 0..60),
                              sizes in prop::collection::vec(1..9_usize, 0..60)) {
         let whole = lines(&bytes, std::iter::empty());
         prop_assert_eq!(lines(&bytes, sizes.into_iter()), whole.clone());
-        let covered: u64 = whole.iter().map(|(start, end, ..)| end - start).sum();
-        prop_assert_eq!(covered, bytes.len() as u64);
+        let mut end = 100;
+        for line in &whole {
+            // What lies between two lines is NUL bytes.
+            let left_out = &bytes[usize::try_from(end).unwrap() - 100..usize::try_from(line.0).unwrap() - 100];
+            prop_assert!(left_out.iter().all(|byte| *byte == 0));
+            end = line.1;
+        }
+        prop_assert!(bytes[usize::try_from(end).unwrap() - 100..].iter().all(|byte| *byte == 0));
     }
 }
 

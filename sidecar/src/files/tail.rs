@@ -5,12 +5,9 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::Path;
+use std::os::unix::fs::FileExt as _;
 
-use rustix::fs::{AtFlags, StatxFlags};
-
-use crate::checkpoint::FileIdentity;
+use super::stat::{Seen, Stat};
 
 /// How many bytes before a position are compared, at most.
 const BEFORE: u64 = 256;
@@ -19,11 +16,12 @@ const BEFORE: u64 = 256;
 #[derive(Debug)]
 pub struct Tail {
     file: File,
-    identity: FileIdentity,
     /// Everything below was read.
     offset: u64,
     /// The bytes just before the offset, at most [`BEFORE`].
     before: Vec<u8>,
+    /// What the last read saw.
+    seen: Seen,
 }
 
 /// What a read found.
@@ -33,41 +31,32 @@ pub enum Read {
     Bytes(usize),
     /// Nothing new.
     End,
-    /// The file was cut or written anew: this many bytes may have been missed, as far as can be told.
+    /// The file was cut or written anew.
     Replaced,
 }
 
 impl Tail {
-    /// Opens a regular file, to read from its start. Nothing for what is no regular file (a pipe would block).
-    pub fn open(path: &Path) -> io::Result<Option<Self>> {
-        // The kind is looked at first: opening a pipe can wait for ever.
-        if !std::fs::metadata(path)?.is_file() {
-            return Ok(None);
-        }
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Ok(None);
-        }
-        let identity = FileIdentity { device: metadata.dev(), inode: metadata.ino(), born: born(&file) };
-        Ok(Some(Self { file, identity, offset: 0, before: Vec::new() }))
-    }
-
-    /// Which file it is.
+    /// Reads a file from its start.
     #[must_use]
-    pub fn identity(&self) -> FileIdentity {
-        self.identity
+    pub fn new(file: File) -> Self {
+        Self { file, offset: 0, before: Vec::new(), seen: Seen::default() }
     }
 
-    /// Bytes it has now.
-    pub fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
-    }
-
-    /// Whether no name leads to it any more.
+    /// What the last read saw.
     #[must_use]
-    pub fn is_deleted(&self) -> bool {
-        self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    /// Looks at the file without reading it.
+    pub fn look(&self) -> io::Result<Stat> {
+        Stat::of(&self.file)
+    }
+
+    /// Whether the file still has what was read last.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.bytes_before(self.offset).is_ok_and(|before| before == self.before)
     }
 
     /// Everything below was read.
@@ -76,9 +65,15 @@ impl Tail {
         self.offset
     }
 
-    /// Goes on at an offset of an earlier life, if the bytes before it are the same; else stays at the start and says no.
+    /// The open file alone.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
+    /// Goes on at an offset of an earlier time, if the bytes before it are the same; else stays at the start and says no.
     pub fn go_on_at(&mut self, offset: u64, expected: u32) -> io::Result<bool> {
-        if self.size()? < offset {
+        if self.look()?.seen.size < offset {
             return Ok(false);
         }
         let before = self.bytes_before(offset)?;
@@ -92,17 +87,13 @@ impl Tail {
 
     /// Reads what was appended, at most `buffer`.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Read> {
-        let size = self.size()?;
-        if size < self.offset {
+        let seen = Stat::of(&self.file)?.seen;
+        let length = if seen.size > self.offset { self.file.read_at(buffer, self.offset)? } else { 0 };
+        // Looked at after reading: while the bytes before are the same, the file's life went on, and the bytes are of it.
+        if seen.size < self.offset || !self.before.is_empty() && self.bytes_before(self.offset)? != self.before {
             return Ok(Read::Replaced);
         }
-        if size == self.offset {
-            return Ok(Read::End);
-        }
-        if !self.before.is_empty() && self.bytes_before(self.offset)? != self.before {
-            return Ok(Read::Replaced);
-        }
-        let length = self.file.read_at(buffer, self.offset)?;
+        self.seen = seen;
         if length == 0 {
             return Ok(Read::End);
         }
@@ -114,7 +105,7 @@ impl Tail {
     /// Starts the file's next life at its start.
     pub fn start_over(&mut self) {
         self.offset = 0;
-        self.before.clear();
+        self.before = Vec::new();
     }
 
     fn bytes_before(&self, offset: u64) -> io::Result<Vec<u8>> {
@@ -131,24 +122,36 @@ impl Tail {
 
 /// The bytes before a place that moves forward, for the checksum in the checkpoint.
 #[derive(Debug, Clone, Default)]
-pub struct Before(Vec<u8>);
+pub struct Before {
+    bytes: Vec<u8>,
+    /// The place.
+    offset: u64,
+}
 
 impl Before {
     /// Before the place where this file will be read on.
     #[must_use]
     pub fn of(tail: &Tail) -> Self {
-        Self(tail.before.clone())
+        Self { bytes: tail.before.clone(), offset: tail.offset }
     }
 
     /// These bytes come before the place as well.
     pub fn push(&mut self, bytes: &[u8]) {
-        remember(&mut self.0, bytes);
+        remember(&mut self.bytes, bytes);
+        self.offset += bytes.len() as u64;
+    }
+
+    /// What lies between here and this place is NUL bytes.
+    pub fn skip_to(&mut self, offset: u64) {
+        let length = offset.saturating_sub(self.offset);
+        remember(&mut self.bytes, &[0; 256][..usize::try_from(length.min(BEFORE)).unwrap_or(0)]);
+        self.offset += length;
     }
 
     /// Their checksum.
     #[must_use]
     pub fn checksum(&self) -> u32 {
-        crc32fast::hash(&self.0)
+        crc32fast::hash(&self.bytes)
     }
 }
 
@@ -165,13 +168,6 @@ fn remember(before: &mut Vec<u8>, bytes: &[u8]) {
         before.drain(..before.len() - keep);
     }
     before.extend_from_slice(bytes);
-}
-
-/// When the file was made, where its file system tells.
-fn born(file: &File) -> Option<i64> {
-    let told = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
-    let has_birth = told.stx_mask & StatxFlags::BTIME.bits() != 0;
-    has_birth.then(|| told.stx_btime.tv_sec.saturating_mul(1_000_000_000).saturating_add(i64::from(told.stx_btime.tv_nsec)))
 }
 
 #[cfg(test)]

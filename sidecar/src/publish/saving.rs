@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::SPOOL_LABEL;
-use crate::checkpoint::{Checkpoint, Store};
+use crate::checkpoint::Store;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::socket::intake::Intake;
@@ -65,14 +65,15 @@ impl Saving {
     pub fn save_now(&mut self, ledger: &mut Ledger, metrics: &Metrics) {
         self.saved_at = Some(Instant::now());
         ledger.take_changed();
-        let checkpoint = ledger.checkpoint();
-        match self.store.save(&checkpoint) {
+        let saved = self.store.save(&ledger.snapshot());
+        ledger.was_saved(saved.is_ok());
+        match saved {
             Ok(()) => {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("the checkpoint can be written again");
                 }
                 self.behind_since = None;
-                self.free(&checkpoint);
+                self.free(ledger);
             }
             Err(error) => {
                 metrics.checkpoint_failures.inc();
@@ -84,13 +85,10 @@ impl Saving {
         metrics.spool_held.set(i64::try_from(self.intake.spool().held()).unwrap_or(i64::MAX));
     }
 
-    fn free(&self, checkpoint: &Checkpoint) {
+    fn free(&self, ledger: &Ledger) {
         let generation = self.intake.spool().generation();
-        let is_spool = |record: &&crate::checkpoint::SourceRecord| {
-            record.file.is_none() && record.label == SPOOL_LABEL && record.generation == generation
-        };
-        if let Some(record) = checkpoint.sources.iter().find(is_spool) {
-            self.intake.free(record.place.offset);
+        if let Some(offset) = ledger.offset_of(SPOOL_LABEL, generation) {
+            self.intake.free(offset);
         }
     }
 }

@@ -49,22 +49,27 @@ impl Controls {
 
     /// A source was read to its end.
     pub fn source_end(&self, ending: Ending, at: Timestamp) -> Option<Outgoing> {
-        let Ending { key, identity, offset, counts } = ending;
+        let Ending { key, identity, offset, counts, skipped, complete } = ending;
         let redactions: u64 = counts.redactions.values().sum();
         let attrs = json!({
             "last_offset": offset,
-            "complete": true,
+            "complete": complete,
             "lines": counts.lines,
             "messages": counts.messages,
             "parse_errors": counts.parse_errors,
             "invalid_utf8": counts.invalid_utf8,
             "cut": counts.cut,
             "split": counts.split,
+            "nul_bytes": skipped,
             "redactions": redactions,
         });
         let control = Control {
             source: position(&self.pod, &identity.label, identity.generation, offset),
-            content: format!("`{}` was read to its end: {} messages", identity.label, counts.messages),
+            content: if complete {
+                format!("`{}` was read to its end: {} messages", identity.label, counts.messages)
+            } else {
+                format!("`{}` could not be read to its end: {} messages", identity.label, counts.messages)
+            },
             container: identity.container,
             attrs: object(attrs),
             timestamp: at,

@@ -41,6 +41,8 @@ pub struct SpoolSource {
     within: usize,
     /// What the parser holds is a message here, by an earlier decision.
     cut: Option<u64>,
+    /// What the parser holds is to be a message here, as soon as that is written down.
+    is_cutting: bool,
     /// Whether what the parser holds was made a message since the last record.
     flushed: bool,
     /// Position of the next frame.
@@ -80,17 +82,13 @@ impl SpoolSource {
             used,
             within,
             cut,
+            is_cutting: false,
             flushed: false,
             position,
             told,
             gaps: 0,
             refused: false,
         }
-    }
-
-    /// Its key.
-    pub fn key(&self) -> SourceKey {
-        self.key
     }
 
     /// Position of the next record.
@@ -106,7 +104,8 @@ impl SpoolSource {
     /// Where it stands, for the record at its end.
     pub fn ending(&self) -> Ending {
         let (key, counts) = (self.key, self.recorder.counts().clone());
-        Ending { key, identity: self.identity.clone(), offset: self.position, counts }
+        let (identity, offset) = (self.identity.clone(), self.position);
+        Ending { key, identity, offset, counts, skipped: 0, complete: !self.refused }
     }
 
     /// Adds what was seen of it.
@@ -117,12 +116,19 @@ impl SpoolSource {
     /// The next record, if there is one.
     pub fn advance(&mut self, closing: bool, made: &mut VecDeque<Next>, steps: &mut Steps, ledger: &mut Ledger) -> Progress {
         if self.cut == Some(self.position) && self.within == 0 {
-            self.cut = None;
-            self.flush(made);
+            self.flush(ledger, made);
             return Progress::Made;
         }
+        if std::mem::take(&mut self.is_cutting) {
+            if ledger.can_save() || closing {
+                self.cut = Some(self.position);
+                self.flush(ledger, made);
+                return Progress::Made;
+            }
+            ledger.withdraw_cut(self.key);
+        }
         let Frame::Whole(entry, length) = frame::decode(&self.frames[self.used..]) else {
-            return self.read(closing, made);
+            return self.read(closing, ledger, made);
         };
         self.flushed = false;
         let end = self.position + length as u64;
@@ -178,7 +184,7 @@ impl SpoolSource {
         Progress::Made
     }
 
-    fn read(&mut self, closing: bool, made: &mut VecDeque<Next>) -> Progress {
+    fn read(&mut self, closing: bool, ledger: &mut Ledger, made: &mut VecDeque<Next>) -> Progress {
         let had_frames = !self.frames.is_empty();
         self.frames.clear();
         self.used = 0;
@@ -198,11 +204,23 @@ impl SpoolSource {
                     made.push_back(Next::Moved(self.key, self.place()));
                     return Progress::Made;
                 }
-                if closing && !self.flushed {
-                    self.flush(made);
-                    return Progress::Made;
+                if closing && self.flushed {
+                    return Progress::Ended;
                 }
-                if closing { Progress::Ended } else { Progress::Idle }
+                // One cut at a time is written down.
+                if ledger.record(self.key).is_some_and(|record| record.cut.is_some()) {
+                    return Progress::Idle;
+                }
+                if closing {
+                    self.flush(ledger, made);
+                } else if ledger.can_save() && super::is_held_too_long(&self.recorder) {
+                    self.is_cutting = true;
+                    ledger.cut(self.key, self.position);
+                    made.push_back(Next::Sync);
+                } else {
+                    return Progress::Idle;
+                }
+                Progress::Made
             }
             Err(error) => {
                 if !was_refused {
@@ -214,15 +232,26 @@ impl SpoolSource {
         }
     }
 
-    /// Makes messages of what the parser holds.
-    fn flush(&mut self, made: &mut VecDeque<Next>) {
+    /// Makes messages of what the parser holds. The bytes do not decide that it ends here, so the decision is written down
+    /// before.
+    fn flush(&mut self, ledger: &mut Ledger, made: &mut VecDeque<Next>) {
         self.flushed = true;
+        self.told = self.position;
+        let is_on_disk = self.cut.take() == Some(self.position);
         let messages = self.recorder.finish(self.position, now());
-        if !messages.is_empty() {
-            let place = self.place();
-            made.push_back(Next::Cut(self.key, self.position));
-            super::publish_line(self.key, messages, &place, self.resend_below, made);
+        let place = Place { after_cut: true, ..self.place() };
+        if messages.is_empty() {
+            made.push_back(Next::Moved(self.key, place));
+            return;
         }
+        if !is_on_disk {
+            if !ledger.can_save() {
+                self.context.repeats.inc();
+            }
+            ledger.cut(self.key, self.position);
+            made.push_back(Next::Sync);
+        }
+        super::publish_line(self.key, messages, &place, self.resend_below, made);
     }
 
     /// Bytes that cannot be read any more lie between here and the next record.
@@ -245,6 +274,6 @@ impl SpoolSource {
     }
 
     fn place(&self) -> Place {
-        Place { offset: self.position, state: self.recorder.state(), before: 0 }
+        Place { offset: self.position, state: self.recorder.state(), before: 0, after_cut: false }
     }
 }

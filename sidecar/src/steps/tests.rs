@@ -102,7 +102,7 @@ fn what_an_earlier_process_knew_of_the_pod_holds() {
     ledger.set_pod("pod-1");
     steps.ended("main", &ended(1, 7), &mut ledger);
     ledger.step_told("main");
-    let mut ledger = Ledger::new(ledger.checkpoint());
+    let mut ledger = Ledger::new(serde_json::from_value(serde_json::to_value(ledger.snapshot()).unwrap()).unwrap());
     ledger.set_pod("pod-1");
     let record = ledger.step("main").unwrap();
     assert_eq!((record.exit_code, record.told), (Some(7), true));

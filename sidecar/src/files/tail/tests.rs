@@ -27,7 +27,7 @@ fn what_is_appended_is_read_through_rename_and_delete() {
     let directory = TempDir::new().unwrap();
     let (path, renamed) = (directory.path().join("a"), directory.path().join("a.1"));
     append(&path, &[b'x'; 1_000]);
-    let mut tail = Tail::open(&path).unwrap().unwrap();
+    let mut tail = Tail::new(File::open(&path).unwrap());
     assert_eq!(read(&mut tail).unwrap().len(), 1_000);
     fs::rename(&path, &renamed).unwrap();
     append(&renamed, b"more");
@@ -35,7 +35,7 @@ fn what_is_appended_is_read_through_rename_and_delete() {
     let mut writer = File::options().append(true).open(&renamed).unwrap();
     fs::remove_file(&renamed).unwrap();
     writer.write_all(b"last").unwrap();
-    assert!(tail.is_deleted());
+    assert!(tail.look().unwrap().is_deleted);
     assert_eq!(read(&mut tail).unwrap(), b"last");
 }
 
@@ -44,7 +44,7 @@ fn a_file_that_was_cut_is_replaced_also_when_it_grew_again() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("a");
     append(&path, b"one\n");
-    let mut tail = Tail::open(&path).unwrap().unwrap();
+    let mut tail = Tail::new(File::open(&path).unwrap());
     read(&mut tail).unwrap();
     fs::write(&path, b"").unwrap();
     assert_eq!(read(&mut tail), None);
@@ -63,7 +63,7 @@ fn reading_goes_on_only_where_the_bytes_before_are_the_same() {
     let mut before = Before::default();
     before.push(b"one\n");
     let go_on = |checksum| {
-        let mut tail = Tail::open(&path).unwrap().unwrap();
+        let mut tail = Tail::new(File::open(&path).unwrap());
         let same = tail.go_on_at(4, checksum).unwrap();
         (same, tail.offset())
     };
@@ -75,6 +75,12 @@ fn reading_goes_on_only_where_the_bytes_before_are_the_same() {
 }
 
 #[test]
-fn a_pipe_is_no_file() {
-    assert!(Tail::open(Path::new("/dev/null")).unwrap().is_none());
+fn a_file_written_anew_with_the_same_size_is_replaced() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a");
+    append(&path, b"one\n");
+    let mut tail = Tail::new(File::open(&path).unwrap());
+    read(&mut tail).unwrap();
+    fs::write(&path, b"two\n").unwrap();
+    assert_eq!(read(&mut tail), None);
 }
