@@ -10,6 +10,10 @@ use crate::{cargo, rules, stage};
 /// Several times what the tests take on two busy cores: a test that hangs fails here, where its name is still on the screen,
 /// and not by the limit of whoever runs us.
 const TESTS_LIMIT: Duration = Duration::from_secs(25 * 60);
+/// The same with the fault tests at their full length.
+const SOAK_LIMIT: Duration = Duration::from_secs(90 * 60);
+/// Tells the fault tests to take their full length.
+const SOAK: &str = "AGENT_COMMS_SOAK";
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -17,6 +21,9 @@ pub struct Arguments {
     /// Only tests whose name holds this text; format and lints run all the same
     #[arg(value_name = "NAME")]
     name: Option<String>,
+    /// Fault tests at their full length: minutes of outages, a hundred kills
+    #[arg(long)]
+    soak: bool,
 }
 
 /// Runs every stage; the first that fails ends it.
@@ -32,7 +39,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     stage::run("tests", || {
         let mut command = cargo::command(&tests);
         command.current_dir(repository()?);
-        cargo::run_within(command, TESTS_LIMIT)
+        if arguments.soak {
+            command.env(SOAK, "1");
+        }
+        cargo::run_within(command, if arguments.soak { SOAK_LIMIT } else { TESTS_LIMIT })
     })
 }
 
