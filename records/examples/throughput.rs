@@ -1,7 +1,7 @@
 //! How fast bytes become messages on one core: `cargo run --release -p records --example throughput`.
 //!
 //! Each figure is the best of several rounds of the thread's own time on a processor, since whatever else a machine does can
-//! only slow it down. The first row is the least that anything can cost that looks at every byte.
+//! only slow it down. An argument shows only the rows whose name has it. The first row is the least that anything can cost that looks at every byte.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints its figures, and ends where it cannot go on")]
 
@@ -124,6 +124,9 @@ fn on_processor() -> Duration {
 }
 
 fn report(name: &str, lines: &[String], mut run: impl FnMut()) {
+    if std::env::args().nth(1).is_some_and(|wanted| !name.contains(&wanted)) {
+        return;
+    }
     let time = |run: &mut dyn FnMut()| {
         let start = on_processor();
         // The clock moves in steps of several milliseconds.

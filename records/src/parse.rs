@@ -90,7 +90,7 @@ pub(crate) fn parse(
     read_at: Timestamp,
     origin: Origin<'_>,
 ) -> (Vec<Draft>, Notes) {
-    let decoded = String::from_utf8_lossy(line.bytes);
+    let decoded = decode(line.bytes);
     let mut notes = Notes { invalid_utf8: matches!(decoded, Cow::Owned(_)), ..Notes::default() };
     let trimmed = decoded.trim();
     let object = if rules.format == Format::Text { Ok(None) } else { object_of(trimmed) };
@@ -121,6 +121,11 @@ pub(crate) fn parse(
         notes.parse_error |= draft.attrs.contains_key("parse_error");
     }
     (drafts, notes)
+}
+
+/// The text of bytes, with a mark in the place of each that is no text. Most bytes are text, and that is fast to see.
+fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 impl Arrival<'_> {

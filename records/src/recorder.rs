@@ -167,8 +167,6 @@ impl Recorder {
             clean::draft(&mut draft);
             self.redactor.draft(&mut draft, &mut self.counts.redactions);
             let span = draft.span.take();
-            let pieces = split::split(draft);
-            self.counts.split += u64::from(pieces.len() > 1);
             // Lines that are one message are a range of their own.
             let mut range = span.as_deref().map_or_else(
                 || Range {
@@ -181,12 +179,18 @@ impl Recorder {
                 },
                 |span| Range::of_span(span, read_at),
             );
-            if span.is_none() {
-                parts += u32::try_from(pieces.len()).unwrap_or(u32::MAX);
-            }
-            for (index, piece) in pieces.into_iter().enumerate() {
-                messages.push(self.message(piece, index, &range));
+            if split::is_too_large(&draft) {
+                self.counts.split += 1;
+                for (index, piece) in split::split(draft).into_iter().enumerate() {
+                    messages.push(self.message(piece, index, &range));
+                    range.part += 1;
+                }
+            } else {
+                messages.push(self.message(draft, 0, &range));
                 range.part += 1;
+            }
+            if span.is_none() {
+                parts = range.part;
             }
         }
         messages

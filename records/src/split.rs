@@ -28,13 +28,18 @@ enum Part {
     Attrs,
 }
 
-/// The pieces of a draft, or the draft itself where it is small enough. Each piece has `attrs.split` {`index`, `count`,
+/// Whether a draft is too large for one message.
+pub(crate) fn is_too_large(draft: &Draft) -> bool {
+    let content = draft.content.as_ref().map_or(0, String::len);
+    // Most drafts are known to be small without a look at their characters: an escape has six bytes at most.
+    let is_small = draft.tool.is_none() && draft.attrs.is_empty() && content <= (PIECE_LIMIT - ENVELOPE_LIMIT) / 6;
+    !is_small && draft_size(draft) > PIECE_LIMIT
+}
+
+/// The pieces of a draft that is too large. Each piece has `attrs.split` {`index`, `count`,
 /// `field`}; the first keeps everything that was not split.
 pub(crate) fn split(mut draft: Draft) -> Vec<Draft> {
     let size = draft_size(&draft);
-    if size <= PIECE_LIMIT {
-        return vec![draft];
-    }
     let mut texts: Vec<(String, String)> = Vec::new();
     let mut left = size;
     while left > PIECE_LIMIT
