@@ -174,6 +174,7 @@ fn rules(overrides: &mut Overrides, value: &str) -> Result<(), String> {
     if value.len() > RULES_LIMIT {
         return Err(format!("has {} bytes; at most {RULES_LIMIT} are read", value.len()));
     }
+    records::Rules::parse(value).map_err(|error| error.to_string())?;
     overrides.rules = Some(value.to_owned());
     Ok(())
 }
@@ -182,6 +183,7 @@ fn redact(overrides: &mut Overrides, value: &str) -> Result<(), String> {
     if value.is_empty() || value.len() > RULES_LIMIT {
         return Err("is empty or too long".to_owned());
     }
+    records::Redactor::check(&("user".to_owned(), value.to_owned())).map_err(|error| error.to_string())?;
     overrides.redact = Some(value.to_owned());
     Ok(())
 }
@@ -237,3 +239,6 @@ fn short_name(value: &str) -> Result<String, String> {
 fn one_of<'a>(value: &'a str, known: &[&str]) -> Result<&'a str, String> {
     if known.contains(&value) { Ok(value) } else { Err(format!("`{value}` is not {}", known.join(" or "))) }
 }
+
+#[cfg(test)]
+mod tests;
