@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use records::Redactor;
+use records::redact::Redactions;
 use service::admin::Readiness;
 use service::signals::Stop;
 use tokio::sync::Notify;
@@ -39,7 +40,7 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow
     let stop = signals.stop.clone();
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, settings = ?Settings(&args), "agent-comms starts");
-    let mut gaps: Vec<Gap> = problems.into_iter().map(|problem| ("bad_setting", problem.reason)).collect();
+    let mut gaps: Vec<Gap> = problems.into_iter().map(|problem| ("bad_setting", without_secrets(problem.reason))).collect();
     for (_, reason) in &gaps {
         tracing::error!(reason, "a setting cannot be used, its default holds");
     }
@@ -159,6 +160,11 @@ fn patterns(args: &RunArgs, places: &[Place], gaps: &mut Vec<Gap>) -> Vec<Patter
     patterns
 }
 
+/// A text of our own that may repeat a setting, as it may be logged and sent.
+fn without_secrets(text: String) -> String {
+    Redactor::default().text(&text, &mut Redactions::new()).unwrap_or(text)
+}
+
 /// The settings as the first line shows them: nothing secret is among them, and certificates are paths.
 struct Settings<'a>(&'a RunArgs);
 
@@ -176,7 +182,7 @@ impl std::fmt::Debug for Settings<'_> {
             .field("namespace", &args.identity.namespace)
             .field("workflow_name", &args.identity.workflow_name)
             .field("pod", &args.identity.pod)
-            .field("nats_url", &args.nats.nats_url)
+            .field("nats_url", &without_secrets(args.nats.nats_url.clone()))
             .field("nats_cert", &args.nats.nats_cert)
             .field("in_pod", &args.in_pod)
             .field("drain_time", &args.drain_time())
@@ -184,3 +190,6 @@ impl std::fmt::Debug for Settings<'_> {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

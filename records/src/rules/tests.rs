@@ -99,6 +99,7 @@ fn the_example_of_this_page_is_one_that_works() {
     let page = include_str!("../rules.rs");
     let lines = page.lines().skip_while(|line| *line != "//! ```toml").skip(1).take_while(|line| *line != "//! ```");
     let example = lines.map(|line| line.trim_start_matches("//!").trim_start()).collect::<Vec<_>>().join("\n");
+    assert!(include_str!("../../../docs/parsing.md").contains(&example));
     let rules = Rules::parse(&example).unwrap();
     assert_eq!((rules.wait(), rules.redactions().len()), (Duration::from_secs(1), 1));
     assert!(rules.grouping.unwrap().continues("  at a"));

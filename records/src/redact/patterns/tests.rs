@@ -185,3 +185,11 @@ fn no_anchor_hides_a_match() {
     }
     assert!(DEFAULTS.len() <= 64, "each pattern is a bit");
 }
+
+#[test]
+fn the_page_on_parsing_names_every_pattern() {
+    let page = include_str!("../../../../docs/parsing.md");
+    for default in DEFAULTS {
+        assert!(page.contains(&format!("`{}`", default.name)), "{} is missing in docs/parsing.md", default.name);
+    }
+}
