@@ -194,6 +194,7 @@ impl Pump {
         let (files, spool) = self.reader.behind(&self.ledger);
         self.metrics.files_behind.set(gauge(files));
         self.metrics.spool_behind.set(gauge(spool));
+        self.metrics.spool_held.set(gauge(self.intake.spool().held()));
         let (followed, watching) = self.reader.files();
         self.metrics.files_followed.set(i64::try_from(followed).unwrap_or(i64::MAX));
         self.metrics.watching.set(i64::from(watching));

@@ -82,7 +82,6 @@ impl Saving {
                 }
             }
         }
-        metrics.spool_held.set(i64::try_from(self.intake.spool().held()).unwrap_or(i64::MAX));
     }
 
     fn free(&self, ledger: &Ledger) {
