@@ -1,7 +1,7 @@
 //! What no reader can hold is replaced: the NUL character (a database column of text cannot have one), and names so long that they
 //! would fill every message. The whole of such a name stays in the attributes.
 
-use message::Tool;
+use message::{Kind, Tool};
 use serde_json::{Map, Value};
 
 use crate::draft::Draft;
@@ -11,7 +11,7 @@ const NAME_LIMIT: usize = 1024;
 
 /// Cleans every text of a draft.
 pub(crate) fn draft(draft: &mut Draft) {
-    let Draft { agent_id, stage, channel, content, own_id, attrs, tool, .. } = draft;
+    let Draft { kind, agent_id, stage, channel, content, own_id, attrs, tool, .. } = draft;
     [&mut *agent_id, &mut *stage, &mut *channel, content, own_id].into_iter().flatten().for_each(text);
     object(attrs);
     if tool.is_none() {
@@ -19,6 +19,12 @@ pub(crate) fn draft(draft: &mut Draft) {
     }
     if let Some(tool) = tool {
         object(&mut tool.0);
+    }
+    if kind.as_str().len() > NAME_LIMIT || kind.as_str().contains('\0') {
+        let mut word = kind.as_str().chars().take(NAME_LIMIT / 4).collect();
+        text(&mut word);
+        attrs.insert("kind".to_owned(), kind.as_str().replace('\0', "\u{fffd}").into());
+        *kind = Kind::new(&word).unwrap_or_else(Kind::message);
     }
     for (key, name) in [("agent_id", agent_id), ("stage", stage), ("channel", channel)] {
         if let Some(name) = name.as_mut().filter(|name| name.len() > NAME_LIMIT) {

@@ -117,8 +117,9 @@ impl Redactor {
         if draft.private_key_lines > 0 {
             *redactions.entry(PRIVATE_KEY.to_owned()).or_default() += u64::from(draft.private_key_lines);
         }
-        if let Some(content) = &mut draft.content {
-            self.string(content, redactions);
+        let texts = [&mut draft.content, &mut draft.agent_id, &mut draft.stage, &mut draft.channel];
+        for text in texts.into_iter().flatten() {
+            self.string(text, redactions);
         }
         if let Some(tool) = &mut draft.tool {
             self.object(&mut tool.0, redactions);

@@ -139,6 +139,14 @@ fn a_secret_at_the_cut_of_a_long_line_is_whole() {
 }
 
 #[test]
+fn a_kind_that_no_table_can_hold_is_replaced_and_kept_among_the_attributes() {
+    let line = format!("{{\"kind\":\"a\\u0000{}\",\"content\":\"c\"}}\n", "b".repeat(2_000));
+    let made = messages(line.as_bytes(), line.len());
+    assert!(made[0].kind.as_str().starts_with("a\u{fffd}bb") && made[0].kind.as_str().len() < 1_024);
+    assert_eq!(made[0].attrs["kind"].as_str().map(str::len), Some(2_004));
+}
+
+#[test]
 fn counts_tell_what_happened() {
     let mut recorder = recorder(RecorderState::default());
     let bytes: [&[u8]; 4] = [b"", b"\xff AKIAIOSFODNN7EXAMPLE", b"{\"a", b"ok"];
@@ -166,6 +174,7 @@ fn odd_lines_keep_the_invariants() {
         r#"{"agent_id":"unknown","channel":"general","kind":"a.b*> c","content":"c"}"#,
         r#"{"data":{"text":"t"},"kind":"status"}"#,
         r#"{"kind":"status"}"#,
+        r#"{"kind":"a\u0000b","content":"c"}"#,
         r#"{"kind":" ","content":"\u0000"}"#,
         r#"{"content":" ","timestamp":1700000000.123}"#,
         r#"{"content":{"a":1},"attrs":{"tool":{"name":"x"}},"exit_code":0}"#,

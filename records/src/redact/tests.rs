@@ -141,7 +141,8 @@ fn nested_texts_keys_and_telling_names_are_covered() {
         "a": [{"b": "AKIAIOSFODNN7EXAMPLE"}], "password": "hunter2", "AKIAIOSFODNN7EXAMPLE": 1, "tokens": "many of them", "n": 5
     });
     let Value::Object(attrs) = attrs else { unreachable!() };
-    let mut draft = Draft { attrs, ..Draft::new("message", "x") };
+    let agent_id = Some("ghp_abcdefghijklmnopqrstuvwxyz0123456789".to_owned());
+    let mut draft = Draft { agent_id, attrs, ..Draft::new("message", "x") };
     let mut redactions = Redactions::new();
     Redactor::default().draft(&mut draft, &mut redactions);
     let expected = serde_json::json!({
@@ -150,4 +151,5 @@ fn nested_texts_keys_and_telling_names_are_covered() {
     });
     assert_eq!(Value::Object(draft.attrs), expected);
     assert_eq!(redactions["aws-access-key-id"], 2);
+    assert_eq!(draft.agent_id.as_deref(), Some("[redacted:github-token]"));
 }
