@@ -113,10 +113,11 @@ impl Steps {
     pub fn ended(&mut self, container: &str, ended: &Ended, ledger: &mut Ledger) {
         let running = self.running.entry(container.to_owned()).or_default();
         running.remove(&ended.session);
-        if !running.is_empty() {
-            return;
+        // While another runs the code may not be the last. It is kept: the other may be one that was killed, with its
+        // container, before it could say so.
+        if running.is_empty() {
+            tracing::info!(container, exit_code = ended.exit_code, "a container ended");
         }
-        tracing::info!(container, exit_code = ended.exit_code, "a container ended");
         ledger.step_ended(container, ended.exit_code, (ended.missed_bytes, ended.missed_records));
         self.notice(ledger);
     }
@@ -129,6 +130,9 @@ impl Steps {
 
     fn notice(&mut self, ledger: &Ledger) {
         let has_ended = |container: &String| {
+            if self.running.get(container).is_some_and(|running| !running.is_empty()) {
+                return false;
+            }
             let exit_code = ledger.step(container).and_then(|record| record.exit_code);
             exit_code.is_some_and(|code| self.restarts.is_final(code))
         };

@@ -57,6 +57,16 @@ fn a_command_within_a_command_ends_nothing() {
 }
 
 #[test]
+fn a_command_that_was_killed_hides_no_exit_code_of_the_next() {
+    let (mut steps, mut ledger) = steps(&["main"], Restarts::OnFailure);
+    steps.started("main", session(1), &mut ledger);
+    steps.started("main", session(2), &mut ledger);
+    steps.ended("main", &ended(2, 0), &mut ledger);
+    assert!(steps.over_at.is_none());
+    assert_eq!(ledger.step("main").unwrap().exit_code, Some(0));
+}
+
+#[test]
 fn a_failure_is_final_only_where_nothing_is_started_again() {
     let (mut steps, mut ledger) = steps(&["main"], Restarts::OnFailure);
     steps.ended("main", &ended(1, 1), &mut ledger);

@@ -10,7 +10,7 @@ async fn bad_settings_and_a_late_certificate_hold_nobody_and_are_told() {
     let mut world = World::start().await;
     let files = world.nats.publisher("demo").files;
     let (certificate, key) = (world.path("late.crt"), world.path("late.key"));
-    let extra = ["--in-pod", "--grace-seconds", "soon", "--no-such-flag", "--files", "relative/*.log"];
+    let extra = ["--in-pod", "--grace-seconds", "soon", "--no-such-flag", "--files", "relative/*.log", "--log", "sidecar=loud"];
     let sidecar = world.sidecar_with(&certificate, &key, &extra).await;
     assert_eq!(post(&world.socket("main"), "text/plain", "accepted before").0, 202);
     std::fs::copy(&files.key, &key).unwrap();
@@ -20,8 +20,10 @@ async fn bad_settings_and_a_late_certificate_hold_nobody_and_are_told() {
     let stored = world.stored().await;
     let gaps: Vec<&str> =
         stored.iter().filter(|stored| stored.text("kind") == "gap").map(|stored| stored.text("content")).collect();
-    assert_eq!(gaps.len(), 3, "{gaps:?}");
-    assert!(gaps.iter().any(|content| content.contains("--grace-seconds")), "{gaps:?}");
+    assert_eq!(gaps.len(), 4, "{gaps:?}");
+    for setting in ["--grace-seconds", "--log"] {
+        assert!(gaps.iter().any(|content| content.contains(setting)), "{gaps:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
