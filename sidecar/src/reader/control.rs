@@ -8,9 +8,10 @@ use message::{Message, PodIdentity, Source, Timestamp};
 use records::SourceIdentity;
 use serde_json::{Map, Value, json};
 
-use super::{Context, Ending, Outgoing, now, outgoing};
+use super::{Context, Ending, Next, Outgoing, Turn, now, outgoing};
+use crate::checkpoint::SourceRecord;
 use crate::exec::batch::{Missed, TERMINAL};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, SourceKey};
 
 /// Label of what the process says of itself.
 const PROCESS_LABEL: &str = "sidecar";
@@ -114,6 +115,24 @@ pub fn source_gap(context: &Context, identity: &SourceIdentity, offset: u64, num
         timestamp: now(),
     };
     control::gap(&context.pod, reason, number, control)
+}
+
+/// Tells that something of a source may be missing; `bytes` where it is known that so many are.
+pub fn tell_gap(turn: &mut Turn<'_>, key: SourceKey, identity: &SourceIdentity, offset: u64, reason: &str, bytes: u64) {
+    // Each reason is told once of a generation.
+    let gap = source_gap(turn.context, identity, offset, 1, reason, bytes);
+    turn.made.extend(outgoing(Some(key), gap, turn.context.resumed, None).map(Next::Message));
+}
+
+/// The same of a source that an earlier process read and this one never will.
+pub fn tell_absent(turn: &mut Turn<'_>, record: SourceRecord, reason: &str) {
+    tracing::warn!(source.label = record.label, source.offset = record.place.offset, reason, "something may be missing");
+    let identity =
+        SourceIdentity { label: record.label.clone(), generation: record.generation, container: record.container.clone() };
+    let offset = record.place.offset;
+    let key = turn.ledger.open(record);
+    tell_gap(turn, key, &identity, offset, reason, 0);
+    turn.made.push_back(Next::Closed(key));
 }
 
 /// Output of a wrapped command that was not captured, at this place of the spool. One event is at one place, so the place

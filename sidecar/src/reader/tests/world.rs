@@ -198,14 +198,17 @@ impl World {
             self.start();
         }
         self.process.as_mut().unwrap().reader.finish();
-        for _ in 0..100_000 {
+        // What cannot be read is tried for a time, not for a number of turns.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
             self.settle();
             if self.process.as_ref().unwrap().reader.is_finished() {
                 self.save();
                 return;
             }
+            assert!(std::time::Instant::now() < deadline, "it does not end");
+            std::thread::yield_now();
         }
-        panic!("it does not end");
     }
 
     /// Whether this file is open in the process.
