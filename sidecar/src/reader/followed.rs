@@ -26,14 +26,16 @@ pub struct Followed {
     sources: BTreeMap<SourceKey, Box<FileSource>>,
     /// Those that may have something to read, in their turns.
     ready: VecDeque<SourceKey>,
+    /// Those that are to be opened before they can be read, as soon as that is possible.
+    waiting: VecDeque<SourceKey>,
     /// Those at their end that may not be acknowledged up to there.
     settling: Vec<SourceKey>,
     /// Open ones without anything to do, about in the order of their last reading. Some may have been woken since.
     resting: VecDeque<SourceKey>,
     open: usize,
     polled: Option<Instant>,
-    /// How many turns in a row found no descriptor free.
-    blocked: usize,
+    /// Whether it is the turn of one that waits.
+    opens_next: bool,
     /// What was counted in files that are gone.
     gone: Counts,
 }
@@ -57,11 +59,12 @@ impl Followed {
             files,
             sources: BTreeMap::new(),
             ready: VecDeque::new(),
+            waiting: VecDeque::new(),
             settling: Vec::new(),
             resting: VecDeque::new(),
             open: 0,
             polled: None,
-            blocked: 0,
+            opens_next: true,
             gone: Counts::default(),
         }
     }
@@ -124,7 +127,8 @@ impl Followed {
     pub fn wake_all(&mut self) {
         for (key, source) in &mut self.sources {
             if !std::mem::replace(&mut source.queued, true) {
-                self.ready.push_back(*key);
+                let queue = if source.needs_opening() { &mut self.waiting } else { &mut self.ready };
+                queue.push_back(*key);
             }
         }
     }
@@ -133,7 +137,8 @@ impl Followed {
     pub fn wake_untold(&mut self) {
         for (key, source) in &mut self.sources {
             if source.told_end.is_none() && !std::mem::replace(&mut source.queued, true) {
-                self.ready.push_back(*key);
+                let queue = if source.needs_opening() { &mut self.waiting } else { &mut self.ready };
+                queue.push_back(*key);
             }
         }
     }
@@ -143,14 +148,12 @@ impl Followed {
         if self.settling.len() > MOST_SETTLING {
             self.settle(turn.ledger, false);
         }
-        let Some(key) = self.ready.front().copied() else { return Step::Idle };
-        let needs_opening = self.sources.get(&key).is_some_and(|source| source.needs_opening());
-        if needs_opening && !self.make_room(turn) {
-            self.ready.rotate_left(1);
-            self.blocked += 1;
-            return if self.blocked > self.ready.len() { Step::Idle } else { Step::Went(Progress::Yield) };
+        if (self.opens_next || self.ready.is_empty()) && !self.waiting.is_empty() && self.make_room(turn) {
+            self.ready.extend(self.waiting.pop_front());
+            self.ready.rotate_right(1);
         }
-        self.blocked = 0;
+        self.opens_next = false;
+        let Some(key) = self.ready.front().copied() else { return Step::Idle };
         turn.open = self.open;
         let Some(source) = self.sources.get_mut(&key) else {
             self.ready.pop_front();
@@ -165,9 +168,13 @@ impl Followed {
         }
         match progress {
             Progress::Made => {}
-            Progress::Yield => self.ready.rotate_left(1),
+            Progress::Yield => {
+                self.ready.rotate_left(1);
+                self.opens_next = true;
+            }
             Progress::Idle => {
                 self.ready.pop_front();
+                self.opens_next = true;
                 if let Some(source) = self.sources.get_mut(&new_key) {
                     source.queued = false;
                     self.settling.push(new_key);
@@ -227,7 +234,8 @@ impl Followed {
                 source.wake(path);
             }
             if !std::mem::replace(&mut source.queued, true) {
-                self.ready.push_back(key);
+                let queue = if source.needs_opening() { &mut self.waiting } else { &mut self.ready };
+                queue.push_back(key);
             }
         }
     }

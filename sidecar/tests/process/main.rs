@@ -14,5 +14,6 @@ mod lifecycle;
 mod outage;
 mod parse;
 mod restart;
+mod rotation;
 mod sockets;
 mod world;
