@@ -9,6 +9,7 @@ mod drain;
 mod exec;
 mod faults;
 mod files;
+mod groups;
 mod in_pod;
 mod lifecycle;
 mod outage;
