@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
+use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::room::FREE;
@@ -93,23 +94,9 @@ async fn post(request: Request<Incoming>, shared: &Shared, container: &str, peer
         return ending();
     }
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let body = request.into_body();
-    // What has no length may be as long as is possible; what is too long is not kept.
-    let length = body.size_hint().exact().map_or(Some(BODY_LIMIT), |length| usize::try_from(length).ok());
-    let length = length.filter(|length| *length <= BODY_LIMIT);
-    let room = tokio::select! {
-        room = shared.room.take(length.unwrap_or(0)) => room,
-        () = stop.cancelled() => return ending(),
-    };
-    let bytes = match read_body(body, length).await {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => {
-            return problem(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                &format!("the body is longer than {BODY_LIMIT} bytes; send it in parts"),
-            );
-        }
-        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
+    let (bytes, room) = match take_body(request.into_body(), shared, stop).await {
+        Ok(taken) => taken,
+        Err(answer) => return answer,
     };
     let records = match body::records(&content_type, &bytes, RECORDS_LIMIT) {
         Ok(records) => records,
@@ -137,6 +124,29 @@ async fn post(request: Request<Incoming>, shared: &Shared, container: &str, peer
     drop(room);
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     json_answer(StatusCode::ACCEPTED, &json!({ "accepted": ids.len(), "ids": ids }))
+}
+
+/// The whole body and the room that it takes in our memory, or the answer to a client whose body cannot be had.
+async fn take_body<'a>(
+    body: Incoming,
+    shared: &'a Shared,
+    stop: &CancellationToken,
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'a>>), Answer> {
+    // What has no length may be as long as is possible; what is too long is not kept.
+    let length = body.size_hint().exact().map_or(Some(BODY_LIMIT), |length| usize::try_from(length).ok());
+    let length = length.filter(|length| *length <= BODY_LIMIT);
+    let room = tokio::select! {
+        room = shared.room.take(length.unwrap_or(0)) => room,
+        () = stop.cancelled() => return Err(ending()),
+    };
+    match read_body(body, length).await {
+        Ok(Some(bytes)) => Ok((bytes, room)),
+        Ok(None) => {
+            let error = format!("the body is longer than {BODY_LIMIT} bytes; send it in parts");
+            Err(problem(StatusCode::PAYLOAD_TOO_LARGE, &error))
+        }
+        Err(error) => Err(problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}"))),
+    }
 }
 
 /// The whole body, of which this length is expected; nothing when it is too long. It is read to its end all the same, up to

@@ -1,12 +1,12 @@
 //! `POST /exec`: a batch of what a wrapped command wrote. The whole of it becomes one entry of the spool, under the key
 //! that its sender gave it: sent again, it is accepted once.
 
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, BODY_LIMIT, ending, json_answer, problem, read_body};
+use super::{Answer, ending, json_answer, problem, take_body};
 use crate::exec::batch;
 use crate::socket::Shared;
 use crate::spool::Peer;
@@ -28,19 +28,9 @@ pub async fn post(request: Request<Incoming>, shared: &Shared, container: &str, 
         let error = format!("the header `{KEY_HEADER}` must name the batch, in at most {KEY_LIMIT} bytes");
         return problem(StatusCode::BAD_REQUEST, &error);
     }
-    let body = request.into_body();
-    let length = body.size_hint().exact().map_or(Some(BODY_LIMIT), |length| usize::try_from(length).ok());
-    let length = length.filter(|length| *length <= BODY_LIMIT);
-    let room = tokio::select! {
-        room = shared.room.take(length.unwrap_or(0)) => room,
-        () = stop.cancelled() => return ending(),
-    };
-    let bytes = match read_body(body, length).await {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => {
-            return problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the batch is longer than {BODY_LIMIT} bytes"));
-        }
-        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the batch cannot be read: {error}")),
+    let (bytes, room) = match take_body(request.into_body(), shared, stop).await {
+        Ok(taken) => taken,
+        Err(answer) => return answer,
     };
     let count = match batch::check(&bytes) {
         Ok(0) => return problem(StatusCode::BAD_REQUEST, "the batch is empty"),
