@@ -5,6 +5,7 @@ mod chance;
 mod checker;
 mod writer;
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use neighbours::nats::Options;
@@ -164,7 +165,9 @@ async fn a_stream_that_was_lost_is_told_with_what_it_had_and_everything_else_is_
     std::fs::remove_dir_all(directory.path().join("store")).unwrap();
     world.nats.start_again().await.unwrap();
     world.make_stream().await;
-    std::fs::write(&log, before.clone() + &lines("after", 300)).unwrap();
+    // Appended: writing the file anew would begin another generation of it, which is sent whole.
+    let mut file = std::fs::File::options().append(true).open(&log).unwrap();
+    file.write_all(lines("after", 300).as_bytes()).unwrap();
     let said = world.said(300).await;
     assert_eq!(said.len(), 300, "what was acknowledged is not sent again");
     assert!(said.iter().enumerate().all(|(number, stored)| stored.text("content") == format!("after {number}")));
