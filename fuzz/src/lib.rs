@@ -18,16 +18,22 @@ pub const LONGEST: usize = 16 * 1024;
 #[macro_export]
 macro_rules! target {
     ($name:literal, $read:expr) => {{
-        let read = $read;
+        // A target that panicked is not used again, so what it leaves half done is seen by nobody.
+        let read = std::panic::AssertUnwindSafe($read);
         let corpus = $crate::corpus(env!("CARGO_MANIFEST_DIR"), $name);
-        bolero::check!(name = $name)
-            .with_iterations($crate::iterations(200))
-            .with_max_len($crate::LONGEST)
-            .for_each(|bytes: &[u8]| read(bytes));
+        bolero::check!(name = $name).with_iterations($crate::iterations(200)).with_max_len($crate::LONGEST).for_each(
+            |bytes: &[u8]| {
+                let read = &read;
+                read(bytes);
+            },
+        );
         bolero::check!(name = concat!($name, "-changed"))
             .with_iterations($crate::iterations(800))
             .with_type::<$crate::change::Change>()
-            .for_each(|change: &$crate::change::Change| read(&change.of(&corpus)));
+            .for_each(|change: &$crate::change::Change| {
+                let read = &read;
+                read(&change.of(&corpus));
+            });
     }};
 }
 

@@ -173,6 +173,9 @@ impl Segment {
         self.fill(position, frame::PREFIX, &mut buffer)?;
         if let Frame::Cut(length) = frame::decode(&buffer) {
             let next = position + length as u64;
+            if next == self.end() {
+                return Ok(None);
+            }
             if next < self.end() && self.read(next, READ, &mut buffer)? {
                 return Ok(Some(next));
             }
