@@ -270,7 +270,10 @@ impl Reference {
     /// No name leads to it any more.
     fn unreachable(&mut self, index: usize) {
         self.files[index].reachable = false;
-        if !self.world.is_open(self.files[index].inode) {
+        // Where not all files may be open, one may be closed for another before it is seen that its last name is gone. A line
+        // without an end that it still held is lost then, and its end told as incomplete.
+        let may_be_closed = self.setup.open < self.files.len();
+        if may_be_closed || !self.world.is_open(self.files[index].inode) {
             self.lose(index, false);
         }
     }
