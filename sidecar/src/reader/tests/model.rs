@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::world::{Setup, World};
 
@@ -270,10 +271,14 @@ impl Reference {
     /// No name leads to it any more.
     fn unreachable(&mut self, index: usize) {
         self.files[index].reachable = false;
-        // Where not all files may be open, one may be closed for another before it is seen that its last name is gone. A line
-        // without an end that it still held is lost then, and its end told as incomplete.
+        // Where not all files may be open, one may be closed for another before it is seen that its last name is gone. What it
+        // had left is lost then, and its end told as incomplete, without a gap.
+        let inode = self.files[index].inode;
         let may_be_closed = self.setup.open < self.files.len();
-        if may_be_closed || !self.world.is_open(self.files[index].inode) {
+        if may_be_closed {
+            self.losable.values_mut().filter(|about| **about == Some(inode)).for_each(|about| *about = None);
+        }
+        if may_be_closed || !self.world.is_open(inode) {
             self.lose(index, false);
         }
     }
@@ -347,7 +352,7 @@ impl Reference {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
     #[test]
     fn nothing_is_lost_or_repeated_whatever_happens_to_files_and_process(setup in setups(), steps in steps()) {
         let mut reference = Reference::new(setup);
@@ -358,6 +363,14 @@ proptest! {
     }
 }
 
-fn cases() -> u32 {
-    if std::env::var_os("AGENT_COMMS_SOAK").is_some() { 20_000 } else { 128 }
+/// The same orders each time, so that a change is to blame when one fails; at full length new ones.
+fn config() -> ProptestConfig {
+    let is_soak = std::env::var_os("AGENT_COMMS_SOAK").is_some();
+    ProptestConfig {
+        cases: if is_soak { 20_000 } else { 128 },
+        rng_seed: if is_soak { RngSeed::Random } else { RngSeed::Fixed(1) },
+        max_shrink_iters: 3_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
