@@ -3,7 +3,9 @@
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -18,6 +20,10 @@ use crate::janitor;
 
 const POLL: Duration = Duration::from_millis(5);
 const TAIL_LINES: usize = 20;
+
+/// Runs its arguments once a line has come in. When the end comes instead, this process ended before the janitor knew
+/// the group, and the program would be nobody's.
+const WHEN_WATCHED: &str = r#"IFS= read -r word || exit 1; exec "$@" </dev/null"#;
 
 /// A child process in a process group of its own, with its output in a log file.
 ///
@@ -36,8 +42,10 @@ pub struct Process {
 pub struct Launch {
     /// What messages call it.
     pub name: String,
-    /// What to run; its standard streams and process group are set here.
+    /// What to run, with its directory and environment; everything else is set here.
     pub command: Command,
+    /// The user and group that run it, when not this process's own.
+    pub account: Option<(u32, u32)>,
     /// Its stdout and stderr are appended to this file.
     pub log: PathBuf,
     /// What its group gets when this process ends without having stopped it.
@@ -47,26 +55,32 @@ pub struct Launch {
 impl Launch {
     /// A launch whose process is killed at the end.
     pub fn new(name: &str, command: Command, log: impl Into<PathBuf>) -> Self {
-        Self { name: name.to_owned(), command, log: log.into(), last_signal: Signal::KILL }
+        Self { name: name.to_owned(), command, account: None, log: log.into(), last_signal: Signal::KILL }
     }
 }
 
 impl Process {
     /// Starts it.
     pub fn start(launch: Launch) -> Result<Self> {
-        let Launch { name, mut command, log, last_signal } = launch;
+        let Launch { name, command, account, log, last_signal } = launch;
         let output = open_log(&log)?;
-        let program = command.get_program().to_string_lossy().into_owned();
-        let child = command
-            .stdin(Stdio::null())
+        let mut shell = when_watched(&command);
+        if let Some((user, group)) = account {
+            shell.uid(user).gid(group);
+        }
+        let mut child = shell
+            .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output)
             .process_group(0)
             .spawn()
-            .with_context(|| format!("cannot start {name}: cannot run {program}"))?;
+            .with_context(|| format!("cannot start {name}: cannot run /bin/sh"))?;
+        let word = child.stdin.take();
         let group = Pid::from_child(&child);
         let process = Self { name, child, group, log, ended: None };
         janitor::watch_group(process.id(), last_signal)?;
+        word.and_then(|mut word| word.write_all(b"\n").ok())
+            .with_context(|| format!("cannot start {}: its shell is gone", process.name))?;
         Ok(process)
     }
 
@@ -193,6 +207,22 @@ impl Drop for Process {
             tracing::warn!(process = self.name, error = format!("{error:#}"), "cannot end a child process");
         }
     }
+}
+
+/// The command behind [`WHEN_WATCHED`]; a program that is missing is then told by the shell, in the log, with code 127.
+fn when_watched(command: &Command) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", WHEN_WATCHED, "sh"].map(OsStr::new)).arg(command.get_program()).args(command.get_args());
+    if let Some(directory) = command.get_current_dir() {
+        shell.current_dir(directory);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
 }
 
 fn open_log(log: &Path) -> Result<File> {

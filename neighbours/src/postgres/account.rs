@@ -30,6 +30,11 @@ impl Account {
         self.0.is_some()
     }
 
+    /// Its user and group, when it is another than this process's.
+    pub(super) fn ids(self) -> Option<(u32, u32)> {
+        self.0
+    }
+
     /// Makes a command run as this account.
     pub(super) fn apply(self, command: &mut Command) {
         if let Some((user, group)) = self.0 {

@@ -73,6 +73,7 @@ impl Cluster {
             command.args(["-c", &setting]);
         }
         let mut launch = Launch::new("postgres", command, self.directory.path().join("postgres.log"));
+        launch.account = self.account.ids();
         // Its children leave the process group; they end when the server tells them to.
         launch.last_signal = Signal::QUIT;
         Process::start(launch)
