@@ -14,9 +14,11 @@ mod hand_over;
 mod relay;
 mod signals;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, PipeWriter, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -75,7 +77,15 @@ fn command(args: &ExecArgs) -> Command {
 fn refuse(command: &Command, error: &io::Error) -> u8 {
     // Nobody is left to tell when standard error is closed.
     drop(writeln!(io::stderr(), "agent-comms: cannot run `{}`: {error}", command.get_program().display()));
-    if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE }
+    if error.kind() == io::ErrorKind::NotFound || is_nowhere(command.get_program()) { NOT_FOUND } else { CANNOT_EXECUTE }
+}
+
+/// Whether no directory of `PATH` that can be looked into holds this name. The system's own search tells of a directory
+/// that it may not look into instead, which a shell passes over.
+fn is_nowhere(program: &OsStr) -> bool {
+    let is_path = program.as_bytes().contains(&b'/');
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    !is_path && !std::env::split_paths(&path).any(|directory| std::fs::metadata(directory.join(program)).is_ok())
 }
 
 async fn supervise(args: &ExecArgs) -> ExitCode {

@@ -1,7 +1,9 @@
 //! A wrapped command: as if it ran alone, and captured.
 
+use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -155,6 +157,25 @@ fn a_command_that_cannot_run_has_the_shells_codes() {
             assert!(error.contains(program) && error.lines().count() == 1, "{error}");
         }
     }
+}
+
+#[test]
+fn a_directory_of_the_path_that_may_not_be_looked_into_is_passed_over() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let open = Permissions::from_mode(0o755);
+    fs::set_permissions(directory.path(), open).unwrap();
+    let (program, closed) = (directory.path().join("agent-comms"), directory.path().join("closed"));
+    // Root may look into every directory, so that root tries it as another, who must get at the program.
+    fs::copy(env!("CARGO_BIN_EXE_agent-comms"), &program).unwrap();
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
+    let mut command = Command::new(program);
+    if rustix::process::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    command.env("PATH", format!("/usr/bin:{}:/bin", closed.display())).args(["exec", "--socket"]).arg(dead_socket(&directory));
+    let output = command.args(["--", "no-such-program-anywhere"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(127), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
