@@ -59,23 +59,32 @@ impl Authority {
     pub fn server(&self, names: &[&str]) -> Result<Identity> {
         let hosts = ["localhost", "127.0.0.1", "::1"];
         let names: Vec<String> = hosts.iter().chain(names).map(ToString::to_string).collect();
-        self.sign("agent-comms test server", names, ExtendedKeyUsagePurpose::ServerAuth)
+        self.sign(named("agent-comms test server"), names, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     /// A client's certificate whose DNS name is the user's name.
     pub fn client(&self, user: &str) -> Result<Identity> {
-        self.sign(user, vec![user.to_owned()], ExtendedKeyUsagePurpose::ClientAuth)
+        self.sign(named(user), vec![user.to_owned()], ExtendedKeyUsagePurpose::ClientAuth)
     }
 
-    fn sign(&self, name: &str, alternatives: Vec<String>, usage: ExtendedKeyUsagePurpose) -> Result<Identity> {
-        let mut params = CertificateParams::new(alternatives).with_context(|| format!("{name} is no name for a certificate"))?;
-        params.distinguished_name = named(name);
+    /// A client's certificate whose common name is the user's and whose organization is its group, as Kubernetes reads
+    /// them.
+    pub fn member(&self, user: &str, group: &str) -> Result<Identity> {
+        let mut name = named(user);
+        name.push(DnType::OrganizationName, group);
+        self.sign(name, Vec::new(), ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn sign(&self, name: DistinguishedName, alternatives: Vec<String>, usage: ExtendedKeyUsagePurpose) -> Result<Identity> {
+        let told = format!("{name:?}");
+        let mut params = CertificateParams::new(alternatives).with_context(|| format!("{told} is no name for a certificate"))?;
+        params.distinguished_name = name;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate().with_context(|| format!("cannot make a key for {name}"))?;
+        let key = KeyPair::generate().with_context(|| format!("cannot make a key for {told}"))?;
         let certificate =
-            params.signed_by(&key, &self.issuer).with_context(|| format!("cannot sign the certificate of {name}"))?;
+            params.signed_by(&key, &self.issuer).with_context(|| format!("cannot sign the certificate of {told}"))?;
         Ok(Identity { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
     }
 }

@@ -1,5 +1,5 @@
-//! The real neighbours of agent-comms, for the demo and the tests: NATS with `JetStream`, `PostgreSQL`, Chromium, and the
-//! certificates between them.
+//! The real neighbours of agent-comms, for the demo and the tests: NATS with `JetStream`, `PostgreSQL`, Chromium, a
+//! Kubernetes API server, and the certificates between them.
 //!
 //! A neighbour that is installed is used; one that is missing is fetched once into the user's cache directory, without
 //! root. Every server runs on loopback, on a free port, in a directory of its own, and ends with the process that started
@@ -10,6 +10,7 @@
 pub mod cache;
 pub mod certificates;
 pub mod chromium;
+pub mod kubernetes;
 pub mod nats;
 pub mod port;
 pub mod postgres;
@@ -24,6 +25,7 @@ pub use cache::Cache;
 pub use certificates::{Authority, Identity};
 pub use chromium::Chromium;
 pub use directory::Directory;
+pub use kubernetes::Kubernetes;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use process::Process;

@@ -50,6 +50,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn fetch_neighbours() -> anyhow::Result<()> {
     neighbours::nats::program()?;
     neighbours::postgres::binaries()?;
+    neighbours::kubernetes::programs()?;
     neighbours::chromium::fetch()
 }
 
