@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use service::logs::LogArgs;
 
 use crate::annotations::bounds;
+use crate::offline::command::{ExplainArgs, InjectArgs, UninjectArgs};
 use crate::options::{Bounds, Options, OuterRun, Resources};
 
 /// Adds the agent-comms sidecar to workflow pods
@@ -24,6 +25,23 @@ pub struct Cli {
 pub enum Command {
     /// Answer the API server's admission reviews
     Serve(Box<ServeArgs>),
+    /// Add the sidecar to manifests: of pods, jobs, cron jobs, and workflows of Argo in all their kinds
+    ///
+    /// The manifests go to standard output, their comments and order kept; what was done to each pod goes to standard error. Exit code 0:
+    /// done; 1: failed; 3: a pod that was to have a sidecar has none, with the reason told.
+    ///
+    ///   agent-comms-injector inject -f job.yaml | kubectl apply -f -
+    #[command(verbatim_doc_comment)]
+    Inject(Box<InjectArgs>),
+    /// Take the sidecar out of manifests again
+    Uninject(UninjectArgs),
+    /// Say of each pod of manifests whether it gets a sidecar, why, and what to change
+    ///
+    /// Exit code 0: every pod that asks for a sidecar gets one; 1: failed; 3: one does not.
+    ///
+    ///   kubectl get pod NAME -o json | agent-comms-injector explain -f -
+    #[command(verbatim_doc_comment)]
+    Explain(Box<ExplainArgs>),
 }
 
 /// Settings of `serve`.

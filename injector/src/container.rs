@@ -21,7 +21,7 @@ pub struct Recipe<'a> {
     pub options: &'a Options,
     /// Image to run.
     pub image: &'a str,
-    /// Namespace of the pod.
+    /// Namespace of the pod, empty where it is only known later.
     pub namespace: &'a str,
     /// Variables that say who speaks.
     pub identity: Vec<Value>,
@@ -134,7 +134,10 @@ impl Recipe<'_> {
         variables.extend(self.options.nats_ca_pem.as_ref().map(|pem| literal("AGENT_COMMS_NATS_CA_PEM", pem)));
         variables.push(literal("AGENT_COMMS_NATS_CERT", &format!("{NATS_DIR}/tls.crt")));
         variables.push(literal("AGENT_COMMS_NATS_KEY", &format!("{NATS_DIR}/tls.key")));
-        variables.push(literal("AGENT_COMMS_NATS_INBOX_PREFIX", &format!("_INBOX_{}", self.namespace)));
+        variables.push(match self.namespace {
+            "" => json!({ "name": "AGENT_COMMS_NATS_INBOX_PREFIX", "value": "_INBOX_$(AGENT_COMMS_NAMESPACE)" }),
+            namespace => literal("AGENT_COMMS_NATS_INBOX_PREFIX", &format!("_INBOX_{namespace}")),
+        });
         if self.install == Install::Hook {
             variables.extend(self.install_variables());
         }

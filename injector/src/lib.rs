@@ -5,7 +5,7 @@
 //!
 //! From a review to its answer: [`review`] reads it, [`policy`] decides who is looked at, [`plan`] says what such a pod should have in it
 //! (with [`runtime`], [`identity`], [`annotations`], [`files`] and [`container`]), [`patch`] brings the pod there and checks itself,
-//! [`mutate`] ties these together, [`server`] speaks TLS and HTTP.
+//! [`mutate`] ties these together, [`server`] speaks TLS and HTTP. [`offline`] does the same to manifests.
 
 pub mod annotations;
 pub mod cli;
@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod mutate;
 pub mod names;
 pub mod note;
+pub mod offline;
 pub mod options;
 pub mod ours;
 pub mod patch;

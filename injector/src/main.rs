@@ -3,13 +3,23 @@
 use std::process::ExitCode;
 
 use injector::cli::{Cli, Command};
+use injector::offline::command;
+use service::exit;
+
+const NAME: &str = "agent-comms-injector";
 
 #[tokio::main]
 async fn main() -> ExitCode {
     service::tls::install_provider();
-    let Cli { command: Command::Serve(arguments) } = match service::exit::arguments() {
+    let cli: Cli = match exit::arguments() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    service::exit::report("agent-comms-injector", injector::serve::run(*arguments).await)
+    let code = match cli.command {
+        Command::Serve(arguments) => return exit::report(NAME, injector::serve::run(*arguments).await),
+        Command::Inject(arguments) => command::inject(*arguments),
+        Command::Uninject(arguments) => command::uninject(&arguments),
+        Command::Explain(arguments) => command::explain(*arguments),
+    };
+    code.unwrap_or_else(|error| exit::report(NAME, Err(error)))
 }

@@ -10,6 +10,7 @@ use crate::patch::{self, Fault, Patch};
 use crate::plan::{self, Context, Plan};
 use crate::pod::{Owner, Pod};
 use crate::policy::{self, Reason};
+use crate::runtime::Runtime;
 
 /// A pod near what etcd stores (1.5 MiB) is not added to.
 const MAX_POD_BYTES: usize = 1 << 20;
@@ -32,13 +33,33 @@ pub struct Outcome {
 /// Decides about a pod and makes its patch. `bytes` is the pod's size on the wire.
 #[must_use]
 pub fn pod(pod: &Value, bytes: usize, namespace: &str, outer: Option<&Owner>, options: &Options) -> Outcome {
-    let skip = |reason| Outcome { reason, patch: None, notes: Vec::new(), runtime: None, fault: None };
-    let runtime = match policy::decide(Pod(pod), options) {
-        Ok(runtime) => runtime,
-        Err(reason) => return skip(reason),
-    };
-    let skip = |reason| Outcome { runtime: Some(runtime.name()), ..skip(reason) };
-    let context = Context { options, namespace, runtime, outer };
+    match policy::decide(Pod(pod), options) {
+        Ok(_) if came_with_manifest(Pod(pod)) => skip(Reason::AlreadyInjected),
+        Ok(runtime) => of_runtime(pod, bytes, Context { options, namespace, runtime, outer }),
+        Err(reason) => skip(reason),
+    }
+}
+
+/// Decides about a pod that is not made yet, as a manifest describes it, and makes its patch.
+#[must_use]
+pub fn template(pod: &Value, runtime: &'static dyn Runtime, namespace: &str, options: &Options) -> Outcome {
+    match policy::admit(Pod(pod), runtime, options) {
+        Ok(()) => of_runtime(pod, 0, Context { options, namespace, runtime, outer: None }),
+        Err(reason) => skip(reason),
+    }
+}
+
+fn skip(reason: Reason) -> Outcome {
+    Outcome { reason, patch: None, notes: Vec::new(), runtime: None, fault: None }
+}
+
+/// Whether its manifest brought the sidecar. It is left as it is: what a template says of the run is not what the pod says.
+fn came_with_manifest(pod: Pod<'_>) -> bool {
+    ours::status(pod).is_some_and(|status| status.manifest) && patch::has_sidecar(pod)
+}
+
+fn of_runtime(pod: &Value, bytes: usize, context: Context<'_>) -> Outcome {
+    let skip = |reason| Outcome { runtime: Some(context.runtime.name()), ..skip(reason) };
     let was_injected = ours::status(Pod(pod)).is_some();
     let (plan, patch) = match round(pod, context) {
         Ok(round) => round,

@@ -34,7 +34,7 @@ const GRACE_SECONDS: u64 = 30;
 pub struct Context<'a> {
     /// The platform's settings.
     pub options: &'a Options,
-    /// The request's namespace.
+    /// The request's namespace; empty where it is only known when the pod is made.
     pub namespace: &'a str,
     /// The runtime that claims the pod.
     pub runtime: &'static dyn Runtime,
@@ -135,6 +135,7 @@ pub fn make(pod: Pod<'_>, context: Context<'_>) -> Result<Plan, Reason> {
     let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         runtime: context.runtime.name().to_owned(),
+        manifest: context.runtime.is_manifest(),
         steps: steps
             .iter()
             .map(|step| (step.name.clone(), StepStatus { socket: step.socket, stdout: step.stdout.to_owned() }))

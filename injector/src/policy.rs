@@ -157,6 +157,15 @@ pub fn decide(pod: Pod<'_>, options: &Options) -> Result<&'static dyn Runtime, R
         return Err(Reason::DisabledByPod);
     }
     let runtime = runtime::of(pod).ok_or(Reason::NotWorkflowPod)?;
+    admit(pod, runtime, options)?;
+    Ok(runtime)
+}
+
+/// Whether a pod that belongs to a runtime is looked at further; else why not.
+pub fn admit(pod: Pod<'_>, runtime: &dyn Runtime, options: &Options) -> Result<(), Reason> {
+    if pod.label(INJECT_LABEL) == Some("disabled") {
+        return Err(Reason::DisabledByPod);
+    }
     if let Some(reason) = runtime.refuses(pod) {
         return Err(reason);
     }
@@ -172,7 +181,7 @@ pub fn decide(pod: Pod<'_>, options: &Options) -> Result<&'static dyn Runtime, R
     if is_windows(pod) {
         return Err(Reason::Windows);
     }
-    Ok(runtime)
+    Ok(())
 }
 
 fn has_run(pod: Pod<'_>) -> bool {

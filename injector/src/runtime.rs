@@ -1,6 +1,7 @@
 //! What differs between the systems that run workflows. Adding one is adding one file that implements [`Runtime`], and its line in [`of`].
 
 mod argo;
+pub mod manifest;
 mod native;
 
 use serde_json::Value;
@@ -14,6 +15,11 @@ use crate::policy::Reason;
 pub trait Runtime: Sync {
     /// The name that messages carry.
     fn name(&self) -> &'static str;
+
+    /// Whether its pods are templates in manifests, not made yet.
+    fn is_manifest(&self) -> bool {
+        false
+    }
 
     /// Whether a pod is one of its steps.
     fn claims(&self, pod: Pod<'_>) -> bool;

@@ -12,6 +12,9 @@ pub struct Status {
     pub version: String,
     /// Name of the runtime.
     pub runtime: String,
+    /// Whether the manifest brought the sidecar, so that the webhook leaves the pod as it is.
+    #[serde(skip_serializing_if = "is_false")]
+    pub manifest: bool,
     /// What each of the user's containers got.
     pub steps: BTreeMap<String, StepStatus>,
     /// Containers whose switch was set, and the value that it had.
@@ -30,6 +33,11 @@ pub struct StepStatus {
     pub socket: bool,
     /// How its output is captured: `file`, `wrapped`, `off`, or the code of why not.
     pub stdout: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Status {

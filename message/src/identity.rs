@@ -31,6 +31,19 @@ pub fn names_nothing(name: &str) -> bool {
     name.is_empty() || name == UNKNOWN
 }
 
+/// Step and attempt of an Argo node: a retried node is named after its retry node with `(N)` behind it; items of a loop look
+/// alike but are no number alone.
+#[must_use]
+pub fn split_argo_node(node: &str) -> (&str, Option<u32>) {
+    let split = node.strip_suffix(')').and_then(|rest| rest.rsplit_once('('));
+    match split {
+        Some((step, attempt)) if !step.is_empty() && attempt.bytes().all(|byte| byte.is_ascii_digit()) => {
+            attempt.parse().map_or((node, None), |attempt| (step, Some(attempt)))
+        }
+        _ => (node, None),
+    }
+}
+
 impl RunIdentity {
     /// A run nobody can name.
     #[must_use]

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use message::identity::split_argo_node;
 use message::{PodIdentity, RunIdentity, UNKNOWN};
 use records::rules::Format;
 use service::logs::LogArgs;
@@ -278,6 +279,7 @@ impl IdentityArgs {
             let pod = self.pod.as_deref().unwrap_or_default();
             format!("{}/{}/{}/{pod}", self.namespace, self.workflow_name, self.workflow_uid)
         };
+        let (step_id, attempt) = self.step();
         PodIdentity {
             run: RunIdentity {
                 namespace: self.namespace.clone(),
@@ -285,14 +287,27 @@ impl IdentityArgs {
                 uid: self.workflow_uid.clone(),
             },
             run_id: given(&self.run_id),
-            step_id: given(&self.step_id),
+            step_id,
             pod: given(&self.pod),
             pod_uid: given(&self.pod_uid).unwrap_or_else(stand_in),
-            attempt: self.attempt,
+            attempt,
             agent_id: given(&self.agent_id),
             stage: given(&self.stage),
             channel: given(&self.channel),
             runtime: Some(self.runtime.clone()),
+        }
+    }
+}
+
+impl IdentityArgs {
+    /// Step and attempt. A manifest that is made before its pods can only name Argo's node, which has the attempt behind the step.
+    fn step(&self) -> (Option<String>, Option<u32>) {
+        let step_id = self.step_id.clone().filter(|step_id| !step_id.is_empty());
+        match step_id.as_deref().map(split_argo_node) {
+            Some((step, Some(attempt))) if self.runtime == "argo" && self.attempt.is_none() => {
+                (Some(step.to_owned()), Some(attempt))
+            }
+            _ => (step_id, self.attempt),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The shape of these pods is that of `workflow/controller/workflowpod.go` in argoproj/argo-workflows, in both layouts: with an init container
 //! and `wait`, and init-less with `supervisor`.
 
+use message::identity::split_argo_node;
 use serde_json::Value;
 
 use super::{Capture, Runtime, Uncaptured};
@@ -37,13 +38,13 @@ impl Runtime for Argo {
 
     fn identity(&self, pod: Pod<'_>, _outer: Option<&Owner>, _options: &Options) -> Identity {
         let workflow = pod.owner().filter(|owner| owner.kind == "Workflow");
-        let node = pod.annotation(NODE_NAME).map(split_attempt);
+        let node = pod.annotation(NODE_NAME).map(split_argo_node);
         Identity {
             workflow_name: Source::Literal(pod.label(WORKFLOW_LABEL).unwrap_or_default().to_owned()),
             workflow_uid: Source::Literal(workflow.map_or_else(|| "unknown".to_owned(), |owner| owner.uid)),
             run_id: None,
-            step_id: node.map(|(step, _)| step.to_owned()),
-            attempt: node.and_then(|(_, attempt)| attempt.map(str::to_owned)),
+            step_id: node.map(|(step, _)| Source::Literal(step.to_owned())),
+            attempt: node.and_then(|(_, attempt)| attempt.map(|attempt| attempt.to_string())),
             owner_unknown: false,
         }
     }
@@ -80,15 +81,4 @@ impl Runtime for Argo {
 
 fn is_argoexec(program: &str) -> bool {
     program.rsplit('/').next() == Some(PROGRAM)
-}
-
-/// A retried node is named after its retry node with `(N)` behind it; items of a loop look alike but are no number alone.
-fn split_attempt(node: &str) -> (&str, Option<&str>) {
-    let split = node.strip_suffix(')').and_then(|rest| rest.rsplit_once('('));
-    match split {
-        Some((step, attempt)) if !step.is_empty() && !attempt.is_empty() && attempt.bytes().all(|byte| byte.is_ascii_digit()) => {
-            (step, Some(attempt))
-        }
-        _ => (node, None),
-    }
 }

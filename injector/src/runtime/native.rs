@@ -43,7 +43,7 @@ impl Runtime for Native {
         match follows_outer_run(pod, options) {
             Some((kind, name)) => outer_run(pod, kind, name, outer, &owner),
             None => Identity {
-                step_id: Some(step_of_job(pod, &owner)),
+                step_id: Some(Source::Literal(step_of_job(pod, &owner))),
                 workflow_name: Source::Literal(owner.name),
                 workflow_uid: Source::Literal(owner.uid),
                 run_id: None,
@@ -94,7 +94,7 @@ fn outer_run(pod: Pod<'_>, outer_run: &OuterRun, name: &str, outer: Option<&Owne
         workflow_name: Source::Literal(run.name.clone()),
         workflow_uid: Source::Literal(run.uid.clone()),
         run_id: Some(name.to_owned()),
-        step_id: Some(pod.label(&outer_run.step_label()).map_or_else(|| step_of_job(pod, job), str::to_owned)),
+        step_id: Some(Source::Literal(pod.label(&outer_run.step_label()).map_or_else(|| step_of_job(pod, job), str::to_owned))),
         attempt: attempt_of_job(&job.name).map(str::to_owned),
         owner_unknown: known.is_none(),
     }

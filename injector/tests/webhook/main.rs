@@ -3,6 +3,7 @@
 
 mod edges;
 mod fixtures;
+mod manifests;
 mod properties;
 mod reviews;
 mod server;

@@ -46,7 +46,7 @@ async fn start(protocol: &[u8]) -> Running {
         "--tls-key",
         key,
     ];
-    let Command::Serve(arguments) = Cli::parse_from(words).command;
+    let Command::Serve(arguments) = Cli::parse_from(words).command else { unreachable!("the words say serve") };
     let bound = serve::bind(*arguments).await.unwrap();
     let address = bound.address;
     let stop = CancellationToken::new();

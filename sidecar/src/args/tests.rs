@@ -48,6 +48,19 @@ fn an_identity_without_a_uid_is_still_one_of_its_own() {
 }
 
 #[test]
+fn an_argo_node_is_a_step_and_its_attempt() {
+    let identity = |words: &[&str]| {
+        let line = ["agent-comms", "run", "--step-id"].iter().chain(words).copied();
+        let pod = run_args(Cli::parse_from(line)).identity.pod_identity();
+        (pod.step_id.unwrap(), pod.attempt)
+    };
+    assert_eq!(identity(&["wf.plan(2)", "--runtime", "argo"]), ("wf.plan".to_owned(), Some(2)));
+    assert_eq!(identity(&["wf.plan(2:x)", "--runtime", "argo"]), ("wf.plan(2:x)".to_owned(), None));
+    assert_eq!(identity(&["wf.plan(2)", "--runtime", "argo", "--attempt", "1"]), ("wf.plan(2)".to_owned(), Some(1)));
+    assert_eq!(identity(&["job(2)", "--runtime", "native"]), ("job(2)".to_owned(), None));
+}
+
+#[test]
 fn the_drain_ends_before_the_pod_does() {
     let seconds = |arguments: &[&str]| {
         let line: Vec<&str> = ["agent-comms", "run"].iter().chain(arguments).copied().collect();

@@ -1,0 +1,259 @@
+//! `inject`, `uninject` and `explain`: manifests in, manifests or reports out.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::cli::PodArgs;
+use crate::mutate;
+use crate::offline::document::{self, Manifest};
+use crate::offline::place::{self, Found, Place};
+use crate::offline::report::Report;
+use crate::options::Options;
+use crate::ours;
+use crate::pod::{Pod, text};
+
+/// The exit code when a sidecar was wanted somewhere and is not there.
+const DISAPPOINTED: u8 = 3;
+
+/// Where manifests come from.
+#[derive(Debug, Args)]
+pub struct FileArgs {
+    /// Files to read, `-` for standard input, or directories, of which the files that end in .yaml, .yml and .json count
+    #[arg(short, long = "filename", required = true, value_name = "FILE")]
+    pub filenames: Vec<PathBuf>,
+}
+
+/// Settings of `inject`.
+#[derive(Debug, Args)]
+pub struct InjectArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
+    pub files: FileArgs,
+    /// Namespace of objects that name none; without it the pod's own is asked for when it starts
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Form of the manifests: as they came, or JSON
+    #[arg(short, long, default_value = "yaml", value_name = "FORM")]
+    pub output: Output,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
+    pub pods: PodArgs,
+}
+
+/// Settings of `uninject`.
+#[derive(Debug, Args)]
+pub struct UninjectArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
+    pub files: FileArgs,
+    /// Form of the manifests: as they came, or JSON
+    #[arg(short, long, default_value = "yaml", value_name = "FORM")]
+    pub output: Output,
+}
+
+/// Settings of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
+    pub files: FileArgs,
+    /// Form of the report: words, or JSON
+    #[arg(short, long, default_value = "text", value_name = "FORM")]
+    pub output: ReportOutput,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
+    pub pods: PodArgs,
+}
+
+/// Form of manifests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// As they came: comments and order are kept.
+    Yaml,
+    /// One object, or a list of several.
+    Json,
+}
+
+/// Form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportOutput {
+    /// For people.
+    Text,
+    /// For programs: a list with an element for each pod.
+    Json,
+}
+
+/// Adds the sidecar to manifests. The manifests go to standard output, what was done to standard error.
+pub fn inject(arguments: InjectArgs) -> Result<ExitCode> {
+    let InjectArgs { files, namespace, output, pods } = arguments;
+    let options = pods.options()?;
+    change(&files, output, Report::of_service, |object, place| {
+        let namespace = text(&object["metadata"], "namespace").or(namespace.as_deref()).unwrap_or_default().to_owned();
+        let name = place.name(object);
+        let outcome = mutate::template(&place.pod(object), place.runtime(), &namespace, &options);
+        let report = Report::of(object, name, &outcome);
+        if let Some(patch) = outcome.patch {
+            place.put(object, patch.patched);
+        }
+        report
+    })
+}
+
+/// Takes the sidecar out of manifests again.
+pub fn uninject(arguments: &UninjectArgs) -> Result<ExitCode> {
+    change(
+        &arguments.files,
+        arguments.output,
+        |object| Report::removed(object, None, false),
+        |object, place| {
+            let (pod, name) = (place.pod(object), place.name(object));
+            let status = ours::status(Pod(&pod));
+            let report = Report::removed(object, name, status.is_some());
+            if let Some(status) = status {
+                place.put(object, ours::without(&pod, &status));
+            }
+            report
+        },
+    )
+}
+
+/// Says of each pod of manifests whether it would get a sidecar, and why.
+pub fn explain(arguments: ExplainArgs) -> Result<ExitCode> {
+    let ExplainArgs { files, output, pods } = arguments;
+    let options = pods.options()?;
+    let mut reports = Vec::new();
+    for manifest in document::read(&files.filenames)? {
+        for mut document in manifest.documents {
+            visit(&mut document.value, &mut |object| reports.extend(judge(object, &options)));
+        }
+    }
+    let mut out = io::stdout().lock();
+    match output {
+        ReportOutput::Json => serde_json::to_writer_pretty(&mut out, &reports)?,
+        ReportOutput::Text => tell(&mut out, &reports, io::stdout().is_terminal())?,
+    }
+    writeln!(out).context("cannot write the report")?;
+    Ok(exit_code(&reports))
+}
+
+/// A stored pod is judged as the webhook judges it; what is not made yet as `inject` would.
+fn judge(object: &Value, options: &Options) -> Vec<Report> {
+    match place::find(object) {
+        Found::Service => vec![Report::of_service(object)],
+        Found::Other => Vec::new(),
+        Found::Places(places) => places
+            .iter()
+            .map(|place| {
+                let namespace = text(&object["metadata"], "namespace").unwrap_or_default();
+                let outcome = match place {
+                    Place::Pod { pointer, .. } if pointer.is_empty() => mutate::pod(object, 0, namespace, None, options),
+                    _ => mutate::template(&place.pod(object), place.runtime(), namespace, options),
+                };
+                Report::of(object, place.name(object), &outcome)
+            })
+            .collect(),
+    }
+}
+
+/// Changes every pod of every object, writes the manifests, and tells what was done.
+fn change(
+    files: &FileArgs,
+    output: Output,
+    of_service: impl Fn(&Value) -> Report,
+    mut each: impl FnMut(&mut Value, &Place) -> Report,
+) -> Result<ExitCode> {
+    let manifests = document::read(&files.filenames)?;
+    let mut reports = Vec::new();
+    let mut changed = Vec::new();
+    for manifest in &manifests {
+        for document in &manifest.documents {
+            let mut value = document.value.clone();
+            visit(&mut value, &mut |object| match place::find(object) {
+                Found::Places(places) => reports.extend(places.iter().map(|place| each(object, place))),
+                Found::Service => reports.push(of_service(object)),
+                Found::Other => {}
+            });
+            changed.push(value);
+        }
+    }
+    if changed.iter().all(Value::is_null) {
+        bail!("there is no object in what was read");
+    }
+    let mut out = io::stdout().lock();
+    write_manifests(&mut out, &manifests, changed, output).context("cannot write the manifests")?;
+    let mut errors = io::stderr().lock();
+    tell(&mut errors, &reports, io::stderr().is_terminal())?;
+    writeln!(errors)?;
+    Ok(exit_code(&reports))
+}
+
+/// Calls for each object, also for those in lists.
+fn visit(value: &mut Value, each: &mut dyn FnMut(&mut Value)) {
+    let is_list = text(value, "kind").is_some_and(|kind| kind.ends_with("List"));
+    if let Some(items) = value.get_mut("items").and_then(Value::as_array_mut).filter(|_| is_list) {
+        for item in items {
+            visit(item, each);
+        }
+    } else if value.is_object() {
+        each(value);
+    }
+}
+
+fn write_manifests(out: &mut impl Write, manifests: &[Manifest], changed: Vec<Value>, output: Output) -> Result<()> {
+    if output == Output::Json || manifests.iter().all(|manifest| manifest.is_json) {
+        let mut objects: Vec<Value> = changed.into_iter().filter(|value| !value.is_null()).collect();
+        let whole =
+            if objects.len() == 1 { objects.remove(0) } else { json!({ "apiVersion": "v1", "kind": "List", "items": objects }) };
+        serde_json::to_writer_pretty(&mut *out, &whole)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    let documents = manifests.iter().flat_map(|manifest| manifest.documents.iter().map(move |document| (manifest, document)));
+    for (index, ((manifest, document), value)) in documents.zip(changed).enumerate() {
+        let (text, is_kept) = if manifest.is_json { (super::yaml::block(&value), true) } else { document.changed(&value) };
+        if !is_kept {
+            tracing::warn!(manifest = manifest.name, "comments and order of a document could not be kept");
+        }
+        if index > 0 && !text.starts_with("---") {
+            writeln!(out, "---")?;
+        }
+        write!(out, "{text}")?;
+        if !text.ends_with('\n') {
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}
+
+fn tell(out: &mut impl Write, reports: &[Report], is_terminal: bool) -> Result<()> {
+    if reports.is_empty() {
+        write!(out, "no pod is in what was read")?;
+        return Ok(());
+    }
+    for (index, report) in reports.iter().enumerate() {
+        let colour = match (report.decision, report.disappoints) {
+            ("skip", true) => "\x1b[31m",
+            ("skip", false) => "\x1b[2m",
+            _ => "\x1b[32m",
+        };
+        let line = report.to_string();
+        let end = if index + 1 == reports.len() { "" } else { "\n" };
+        if is_terminal {
+            let (head, tail) =
+                line.split_once('\n').map_or((line.as_str(), String::new()), |(head, tail)| (head, format!("\n{tail}")));
+            write!(out, "{colour}{head}\x1b[0m{tail}{end}")?;
+        } else {
+            write!(out, "{line}{end}")?;
+        }
+    }
+    Ok(())
+}
+
+fn exit_code(reports: &[Report]) -> ExitCode {
+    if reports.iter().any(|report| report.disappoints) { ExitCode::from(DISAPPOINTED) } else { ExitCode::SUCCESS }
+}
