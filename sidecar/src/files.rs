@@ -44,8 +44,8 @@ const MOST_UNREADABLE: usize = 1_024;
 pub enum Change {
     /// A file that is not followed.
     New(Candidate),
-    /// A file that is followed and not open was written, or is to be read now; it has this name.
-    Grown(SourceKey, PathBuf),
+    /// A file that is followed and not open was written, or is to be read now; it has this name and size.
+    Grown(SourceKey, PathBuf, u64),
     /// A file that is followed and not open has no name any more.
     Gone(SourceKey),
 }
@@ -74,6 +74,8 @@ struct Known {
     closed: Option<Seen>,
     /// The last search that saw a name of it.
     search: u32,
+    /// A name that it had then.
+    path: Box<Path>,
 }
 
 /// Finds files.
@@ -160,7 +162,8 @@ impl Files {
         at.elapsed() >= interval.max(took * SEARCH_SHARE)
     }
 
-    /// Looks at every name. With `all`, every file that is not open counts as grown.
+    /// Looks at every name. With `all`, every file that is not open counts as grown, and one is gone at once when no name
+    /// of it is found: then it is looked for as often now.
     pub fn search(&mut self, all: bool) -> Vec<Change> {
         let start = Instant::now();
         self.names_changed = false;
@@ -169,15 +172,20 @@ impl Files {
         let mut changes = Vec::new();
         let mut new = HashSet::new();
         let mut directories = HashSet::new();
-        for pattern in std::mem::take(&mut self.patterns) {
-            let mut look = |path: &Path| self.look(path, &pattern, all, &mut new, &mut changes);
-            pattern.walk(&mut look, &mut |directory| {
-                directories.insert(directory.to_owned());
-            });
-            self.patterns.push(pattern);
+        let (patience, walks) = if all { (1, MISSED_SEARCHES) } else { (MISSED_SEARCHES, 1) };
+        for walk in 0..walks {
+            if walk > 0 && !self.known.values().any(|known| known.closed.is_some() && known.search != self.searches) {
+                break;
+            }
+            for pattern in std::mem::take(&mut self.patterns) {
+                let mut look = |path: &Path| self.look(path, &pattern, all, &mut new, &mut changes);
+                pattern.walk(&mut look, &mut |directory| {
+                    directories.insert(directory.to_owned());
+                });
+                self.patterns.push(pattern);
+            }
         }
         self.watch.set(&directories);
-        let patience = if all { 1 } else { MISSED_SEARCHES };
         let searches = self.searches;
         self.known.retain(|_, known| {
             let is_gone = known.closed.is_some() && searches.wrapping_sub(known.search) >= patience;
@@ -202,8 +210,11 @@ impl Files {
                 self.names.insert(self.hashes.hash_one(path), inode);
                 let is_first = known.search != self.searches;
                 known.search = self.searches;
+                if is_first && *known.path != *path {
+                    known.path = path.into();
+                }
                 if is_first && known.closed.is_some_and(|seen| all || seen != stat.seen) {
-                    changes.push(Change::Grown(known.key, path.to_owned()));
+                    changes.push(Change::Grown(known.key, path.to_owned(), stat.seen.size));
                 }
                 return;
             }
@@ -255,13 +266,20 @@ impl Files {
     pub fn follow(&mut self, identity: FileIdentity, key: SourceKey) {
         let inode = inode_of(identity);
         let search = self.searches;
-        let known = self.known.entry(inode).or_insert(Known { key, born: identity.born, closed: None, search });
+        let known = self.known.entry(inode).or_insert_with(|| {
+            let path = Path::new("").into();
+            Known { key, born: identity.born, closed: None, search, path }
+        });
         known.key = key;
     }
 
     /// A name that leads to a file.
     pub fn name(&mut self, path: &Path, identity: FileIdentity) {
-        self.names.insert(self.hashes.hash_one(path), inode_of(identity));
+        let inode = inode_of(identity);
+        self.names.insert(self.hashes.hash_one(path), inode);
+        if let Some(known) = self.known.get_mut(&inode) {
+            known.path = path.into();
+        }
     }
 
     /// A followed file was opened.
@@ -278,10 +296,24 @@ impl Files {
         }
     }
 
-    /// Whether the last search saw a name of this file.
+    /// Whether the name that was last seen of this file still leads to it. One with a newer name has it from the next
+    /// search on.
     #[must_use]
     pub fn has_name(&self, identity: FileIdentity) -> bool {
-        self.known.get(&inode_of(identity)).is_some_and(|known| known.search == self.searches)
+        let known = self.known.get(&inode_of(identity));
+        known.is_some_and(|known| Stat::at(&known.path).is_ok_and(|stat| stat.identity == identity))
+    }
+
+    /// Whether so many searches found no name of this file that it has none.
+    #[must_use]
+    pub fn has_no_name(&self, identity: FileIdentity) -> bool {
+        let known = self.known.get(&inode_of(identity));
+        known.is_none_or(|known| self.searches.wrapping_sub(known.search) >= MISSED_SEARCHES)
+    }
+
+    /// A name led elsewhere than it should: it is time for a search.
+    pub fn search_soon(&mut self) {
+        self.names_changed = true;
     }
 
     /// A file is not followed any more.

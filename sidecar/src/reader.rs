@@ -9,6 +9,7 @@ mod followed;
 mod life;
 mod outgoing;
 mod spooled;
+mod turn;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,9 +19,8 @@ use message::{PodIdentity, Timestamp};
 use prometheus_client::metrics::counter::Counter;
 use records::{Counts, Recorder, RecorderState, Redactor, Rules, SourceIdentity};
 
-use crate::checkpoint::{FileIdentity, Place, SourceRecord};
 use crate::files::Files;
-use crate::ledger::{Ledger, SourceKey};
+use crate::ledger::Ledger;
 use crate::socket::intake::Intake;
 use crate::steps::Steps;
 use control::Controls;
@@ -32,6 +32,7 @@ pub(crate) use outgoing::outgoing;
 pub use outgoing::{Next, Outgoing};
 use outgoing::{publish_line, publish_part};
 use spooled::SpoolSource;
+use turn::{Ending, Progress, Turn, is_held_too_long, new_record};
 
 /// Bytes that are read of one source before it is another's turn.
 const CHUNK: usize = 32 * 1024;
@@ -85,51 +86,12 @@ pub struct Context {
     pub repeats: Counter,
 }
 
-/// What a source works with in its turn.
-struct Turn<'a> {
-    context: &'a Context,
-    ledger: &'a mut Ledger,
-    made: &'a mut VecDeque<Next>,
-    chunk: &'a mut [u8],
-    /// Whether the step is over: each source is told to be at its end, and goes on as before until this process ends.
-    closing: bool,
-    /// Whether this process is to end.
-    finishing: bool,
-    /// How many files are open.
-    open: usize,
-}
-
 impl Context {
     /// A recorder of a source that goes on from a state.
     fn recorder(&self, source: SourceIdentity, state: RecorderState) -> Recorder {
         let (pod, redactor) = (Arc::clone(&self.pod), Arc::clone(&self.redactor));
         Recorder::new(pod, source, redactor, state).with_rules(Arc::clone(&self.rules))
     }
-}
-
-/// Where a source stands at its end.
-#[derive(Debug)]
-struct Ending {
-    key: SourceKey,
-    identity: SourceIdentity,
-    offset: u64,
-    counts: Counts,
-    /// NUL bytes that belong to no line.
-    skipped: u64,
-    /// Whether everything that it has was read.
-    complete: bool,
-}
-
-/// What a source has next.
-enum Progress {
-    /// Something was made.
-    Made,
-    /// A chunk was read or used up: another source's turn.
-    Yield,
-    /// There is nothing more now.
-    Idle,
-    /// There will never be more.
-    Ended,
 }
 
 impl Reader {
@@ -239,7 +201,7 @@ impl Reader {
         match spool.advance(closing, &mut self.made, &mut self.steps, ledger) {
             Progress::Made => self.spool_turn = true,
             Progress::Yield => {}
-            Progress::Idle => return true,
+            Progress::Idle | Progress::Missing => return true,
             Progress::Ended => {
                 let ending = spool.ending();
                 if self.finishing {
@@ -260,11 +222,7 @@ impl Reader {
             Step::Went(Progress::Made) => self.spool_turn = false,
             Step::Went(_) => self.followed.hear(),
             Step::Ended(ending) => self.end(*ending),
-            Step::Gone(ending) => {
-                let key = ending.key;
-                self.end(*ending);
-                self.made.push_back(Next::Closed(key));
-            }
+            Step::Gone(endings) => self.end_for_good(endings),
             Step::Idle => return true,
         }
         false
@@ -277,7 +235,13 @@ impl Reader {
 
     /// Lets the files do something, and tells of those that are gone.
     fn with_files(&mut self, ledger: &mut Ledger, work: impl FnOnce(&mut Followed, &mut Turn<'_>) -> Vec<Ending>) {
-        for ending in self.with_files_step(ledger, work) {
+        let endings = self.with_files_step(ledger, work);
+        self.end_for_good(endings);
+    }
+
+    /// Tells of files that are gone.
+    fn end_for_good(&mut self, endings: Vec<Ending>) {
+        for ending in endings {
             let key = ending.key;
             self.end(ending);
             self.made.push_back(Next::Closed(key));
@@ -374,19 +338,6 @@ impl Reader {
             self.tell_gap("file_unreadable", content);
         }
     }
-}
-
-/// A record of a source that starts.
-fn new_record(label: &str, container: Option<String>, generation: u64, file: Option<FileIdentity>) -> SourceRecord {
-    SourceRecord { label: label.to_owned(), container, generation, place: Place::default(), file, cut: None }
-}
-
-/// Whether what a recorder holds has waited long enough for more.
-fn is_held_too_long(recorder: &Recorder) -> bool {
-    let Some(since) = recorder.held_since() else { return false };
-    let waited = now().unix_micros() - since.unix_micros();
-    // A clock that was set back must not hold it for ever.
-    waited < 0 || u128::from(waited.unsigned_abs()) >= recorder.hold_limit().as_micros()
 }
 
 /// The time, as messages hold it.

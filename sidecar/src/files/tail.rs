@@ -24,6 +24,13 @@ pub struct Tail {
     seen: Seen,
 }
 
+/// How far a file was read that is not open any more.
+#[derive(Debug)]
+pub struct Left {
+    offset: u64,
+    before: Vec<u8>,
+}
+
 /// What a read found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Read {
@@ -56,7 +63,7 @@ impl Tail {
     /// Whether the file still has what was read last.
     #[must_use]
     pub fn is_same(&self) -> bool {
-        self.bytes_before(self.offset).is_ok_and(|before| before == self.before)
+        bytes_before(&self.file, self.offset).is_ok_and(|before| before == self.before)
     }
 
     /// Everything below was read.
@@ -71,12 +78,25 @@ impl Tail {
         self.file
     }
 
+    /// How far it was read, without the open file.
+    #[must_use]
+    pub fn leave(self) -> Left {
+        Left { offset: self.offset, before: self.before }
+    }
+
+    /// Goes on where a file was left; whether it is still the same, [`Left::is_in`] and every read tell.
+    #[must_use]
+    pub fn return_to(file: File, left: Left) -> Self {
+        let Left { offset, before } = left;
+        Self { file, offset, before, seen: Seen::default() }
+    }
+
     /// Goes on at an offset of an earlier time, if the bytes before it are the same; else stays at the start and says no.
     pub fn go_on_at(&mut self, offset: u64, expected: u32) -> io::Result<bool> {
         if self.look()?.seen.size < offset {
             return Ok(false);
         }
-        let before = self.bytes_before(offset)?;
+        let before = bytes_before(&self.file, offset)?;
         if crc32fast::hash(&before) != expected {
             return Ok(false);
         }
@@ -90,7 +110,7 @@ impl Tail {
         let seen = Stat::of(&self.file)?.seen;
         let length = if seen.size > self.offset { self.file.read_at(buffer, self.offset)? } else { 0 };
         // Looked at after reading: while the bytes before are the same, the file's life went on, and the bytes are of it.
-        if seen.size < self.offset || !self.before.is_empty() && self.bytes_before(self.offset)? != self.before {
+        if seen.size < self.offset || !self.before.is_empty() && bytes_before(&self.file, self.offset)? != self.before {
             return Ok(Read::Replaced);
         }
         self.seen = seen;
@@ -107,16 +127,12 @@ impl Tail {
         self.offset = 0;
         self.before = Vec::new();
     }
+}
 
-    fn bytes_before(&self, offset: u64) -> io::Result<Vec<u8>> {
-        let length = offset.min(BEFORE);
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        match self.file.read_exact_at(&mut bytes, offset - length) {
-            Ok(()) => Ok(bytes),
-            // Cut in this very moment: not the bytes that were there.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+impl Left {
+    /// Whether an open file has what was read of the one that was left.
+    pub fn is_in(&self, file: &File) -> io::Result<bool> {
+        Ok(bytes_before(file, self.offset)? == self.before)
     }
 }
 
@@ -152,6 +168,17 @@ impl Before {
     #[must_use]
     pub fn checksum(&self) -> u32 {
         crc32fast::hash(&self.bytes)
+    }
+}
+
+fn bytes_before(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+    let length = offset.min(BEFORE);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    match file.read_exact_at(&mut bytes, offset - length) {
+        Ok(()) => Ok(bytes),
+        // Cut in this very moment: not the bytes that were there.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 

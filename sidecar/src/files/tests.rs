@@ -42,7 +42,7 @@ fn a_closed_file_is_found_grown_under_any_name_and_gone_when_another_has_its_ino
     fs::rename(&path, directory.path().join("b")).unwrap();
     fs::write(directory.path().join("b"), "xy").unwrap();
     let changes = files.search(false);
-    assert!(matches!(&changes[..], [Change::Grown(grown, name)] if *grown == key && name.ends_with("b")), "{changes:?}");
+    assert!(matches!(&changes[..], [Change::Grown(grown, name, 2)] if *grown == key && name.ends_with("b")), "{changes:?}");
     // The same inode with another birth is another file.
     let mut reused = found.stat.identity;
     reused.born = reused.born.map(|born| born - 1).or(Some(1));

@@ -119,8 +119,9 @@ pub fn source_gap(context: &Context, identity: &SourceIdentity, offset: u64, num
 
 /// Tells that something of a source may be missing; `bytes` where it is known that so many are.
 pub fn tell_gap(turn: &mut Turn<'_>, key: SourceKey, identity: &SourceIdentity, offset: u64, reason: &str, bytes: u64) {
-    // Each reason is told once of a generation.
-    let gap = source_gap(turn.context, identity, offset, 1, reason, bytes);
+    // Each reason is told once of a generation, and perhaps again after a restart, when nobody can count any more: that is
+    // another record.
+    let gap = source_gap(turn.context, identity, offset, 1 + bytes, reason, bytes);
     turn.made.extend(outgoing(Some(key), gap, turn.context.resumed, None).map(Next::Message));
 }
 

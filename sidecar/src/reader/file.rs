@@ -3,6 +3,7 @@
 //! It is read, or it rests (open, everything read and acknowledged), or it is closed (more files than may be open). What it
 //! needs beyond its descriptor while it rests is in the ledger alone.
 
+mod closing;
 mod reading;
 
 use std::fs::File;
@@ -16,6 +17,7 @@ use super::{Ending, Progress, Turn};
 use crate::checkpoint::FileIdentity;
 use crate::files::Files;
 use crate::files::stat::{Seen, Stat};
+use crate::files::tail::{Left, Tail};
 use crate::ledger::{Ledger, SourceKey};
 
 /// A deleted file is let go when nothing was appended for this long; its writer may still have it open.
@@ -64,10 +66,32 @@ enum Decided {
 
 #[derive(Debug)]
 enum State {
-    Reading(Box<Life>),
+    Reading(Box<Reading>),
     Resting(File),
-    /// Not open; by this name it is to be opened.
-    Closed(Option<PathBuf>),
+    Closed(Closed),
+}
+
+/// A life that is read.
+#[derive(Debug)]
+struct Reading {
+    life: Life,
+    tail: Tail,
+}
+
+/// A file that is not open.
+#[derive(Debug, Default)]
+struct Closed {
+    /// By this name it is to be opened.
+    name: Option<PathBuf>,
+    /// Where it was closed in the middle of a line: with its name the beginning may be gone.
+    held: Option<Box<Held>>,
+}
+
+/// What was read and is in no message.
+#[derive(Debug)]
+struct Held {
+    life: Life,
+    left: Left,
 }
 
 impl FileSource {
@@ -76,7 +100,7 @@ impl FileSource {
         Self {
             key,
             identity: stat.identity,
-            state: file.map_or_else(|| State::Closed(Some(path.to_owned())), State::Resting),
+            state: file.map_or_else(|| State::Closed(Closed { name: Some(path.to_owned()), held: None }), State::Resting),
             seen: Seen::default(),
             size: stat.seen.size,
             largest: 0,
@@ -115,21 +139,21 @@ impl FileSource {
 
     /// Whether it is to be opened at its turn.
     pub fn needs_opening(&self) -> bool {
-        matches!(self.state, State::Closed(Some(_)))
+        matches!(self.state, State::Closed(Closed { name: Some(_), .. }))
     }
 
     /// By this name it is to be opened, if it is closed.
     pub fn wake(&mut self, path: PathBuf) {
-        if let State::Closed(name) = &mut self.state {
-            *name = Some(path);
+        if let State::Closed(closed) = &mut self.state {
+            closed.name = Some(path);
         }
     }
 
     /// Offset of the first byte that no message was made of.
     pub fn position(&self, ledger: &Ledger) -> u64 {
-        match &self.state {
-            State::Reading(life) => life.position(),
-            _ => ledger.record(self.key).map_or(0, |record| record.place.offset),
+        match self.life() {
+            Some(life) => life.position(),
+            None => ledger.record(self.key).map_or(0, |record| record.place.offset),
         }
     }
 
@@ -141,21 +165,21 @@ impl FileSource {
     /// Looks whether there may be something to do.
     pub fn look(&mut self, deleted_idle: Duration) -> bool {
         let stat = match &mut self.state {
-            State::Reading(life) => {
-                if life.is_held_too_long() {
+            State::Reading(reading) => {
+                if reading.life.is_held_too_long() {
                     return true;
                 }
-                self.seen = life.tail.seen();
-                life.tail.look()
+                self.seen = reading.tail.seen();
+                reading.tail.look()
             }
             State::Resting(file) => Stat::of(file),
             State::Closed(_) => return false,
         };
         let Ok(stat) = stat else { return true };
         self.size = stat.seen.size;
-        if let State::Reading(life) = &self.state
+        if let State::Reading(reading) = &self.state
             && self.size > self.largest
-            && life.tail.is_same()
+            && reading.tail.is_same()
         {
             self.largest = self.size;
         }
@@ -163,53 +187,28 @@ impl FileSource {
         stat.seen != self.seen || is_over || self.decided.is_some() || self.failing_since.is_some()
     }
 
-    /// Gives up everything but the descriptor, if the ledger knows all of it. With `pressure` also the beginning of a line,
-    /// which is read again.
-    pub fn rest(&mut self, ledger: &Ledger, pressure: bool) -> bool {
-        let State::Reading(life) = &self.state else { return matches!(self.state, State::Resting(_)) };
-        if self.queued || self.decided.is_some() || life.pending() > 0 && !pressure || !life.is_acknowledged(ledger) {
-            return false;
-        }
-        if let State::Reading(life) = std::mem::replace(&mut self.state, State::Closed(None)) {
-            self.keep(&life);
-            self.seen = life.tail.seen();
-            self.state = State::Resting(life.tail.into_file());
-        }
-        true
-    }
-
-    /// Gives up the descriptor, if everything that it leads to was read and a name leads there as well.
-    pub fn close(&mut self) -> bool {
-        let State::Resting(file) = &self.state else { return false };
-        let is_read = Stat::of(file).is_ok_and(|stat| stat.seen == self.seen && !stat.is_deleted);
-        if is_read && !self.queued {
-            self.state = State::Closed(None);
-        }
-        is_read && !self.queued
-    }
-
     /// Where it stands, for the record at its end.
     pub fn ending(&self, ledger: &Ledger) -> Ending {
         let (key, offset) = (self.key, self.position(ledger));
-        let State::Reading(life) = &self.state else {
+        let is_read = matches!(self.state, State::Reading(_)) && self.failing_since.is_none();
+        let mut counts = self.counts.clone();
+        let Some(life) = self.life() else {
             let record = ledger.record(self.key);
             let label = record.map(|record| record.label.clone()).unwrap_or_default();
             let generation = record.map_or(0, |record| record.generation);
             let identity = SourceIdentity { label, generation, container: record.and_then(|record| record.container.clone()) };
-            let counts = self.counts.clone();
             return Ending { key, identity, offset, counts, skipped: self.skipped, complete: false };
         };
-        let mut counts = self.counts.clone();
         counts.add(life.counts());
         let (identity, skipped) = (life.identity.clone(), self.skipped + life.skipped());
-        Ending { key, identity, offset, counts, skipped, complete: self.failing_since.is_none() }
+        Ending { key, identity, offset, counts, skipped, complete: is_read }
     }
 
     /// Adds what was counted in all of its lives.
     pub fn count_into(&self, counts: &mut Counts) {
         counts.add(&self.past);
         counts.add(&self.counts);
-        if let State::Reading(life) = &self.state {
+        if let Some(life) = self.life() {
             counts.add(life.counts());
         }
     }
@@ -219,8 +218,17 @@ impl FileSource {
         self.decided == Some(Decided::File)
     }
 
+    /// The life that is read, or was when it was closed.
+    fn life(&self) -> Option<&Life> {
+        match &self.state {
+            State::Reading(reading) => Some(&reading.life),
+            State::Resting(_) => None,
+            State::Closed(closed) => closed.held.as_ref().map(|held| &held.life),
+        }
+    }
+
     /// Whether it is to be told that it is at its end. Once that is told, it goes on as before until this process ends.
-    fn is_closing(&self, turn: &Turn<'_>) -> bool {
+    pub fn is_closing(&self, turn: &Turn<'_>) -> bool {
         turn.finishing || turn.closing && self.told_end.is_none()
     }
 
@@ -228,8 +236,7 @@ impl FileSource {
     pub fn advance(&mut self, files: &mut Files, turn: &mut Turn<'_>) -> Progress {
         let read = match self.start_reading(files, turn) {
             Ok(true) => self.read(turn),
-            // Its name leads elsewhere by now, or nowhere: the next search tells.
-            Ok(false) => return if self.is_closing(turn) { Progress::Ended } else { Progress::Idle },
+            Ok(false) => return Progress::Missing,
             Err(error) => Err(error),
         };
         match read {

@@ -1,7 +1,9 @@
 //! The files that are followed, as many as match: those with something to read take turns, the rest cost a look now and
 //! then. No more are open than the system lets; beyond that the longest idle is closed until it grows.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+mod room;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use records::Counts;
@@ -9,7 +11,7 @@ use records::Counts;
 use super::file::FileSource;
 use super::{Ending, Next, Progress, Turn, new_record};
 use crate::files::{Candidate, Change, Files, is_exhausted};
-use crate::ledger::{Ledger, SourceKey};
+use crate::ledger::SourceKey;
 
 /// How often open files are looked at whatever is heard of them.
 const POLL: Duration = Duration::from_millis(200);
@@ -33,6 +35,8 @@ pub struct Followed {
     /// Open ones without anything to do, about in the order of their last reading. Some may have been woken since.
     resting: VecDeque<SourceKey>,
     open: usize,
+    /// How much memory is held for files that are closed.
+    held: usize,
     polled: Option<Instant>,
     /// Whether it is the turn of one that waits.
     opens_next: bool,
@@ -46,8 +50,8 @@ pub enum Step {
     Went(Progress),
     /// A source is at its end.
     Ended(Box<Ending>),
-    /// The same, and it will never be read again.
-    Gone(Box<Ending>),
+    /// Sources are at their ends, and will never be read again.
+    Gone(Vec<Ending>),
     /// No file has anything now.
     Idle,
 }
@@ -63,6 +67,7 @@ impl Followed {
             settling: Vec::new(),
             resting: VecDeque::new(),
             open: 0,
+            held: 0,
             polled: None,
             opens_next: true,
             gone: Counts::default(),
@@ -123,6 +128,13 @@ impl Followed {
         endings
     }
 
+    /// What [`Followed::look`] does when it is time for all of it.
+    #[cfg(test)]
+    pub fn look_now(&mut self, turn: &mut Turn<'_>) -> Vec<Ending> {
+        self.poll(turn.context.deleted_idle);
+        self.search(false, turn)
+    }
+
     /// Gives every file a turn.
     pub fn wake_all(&mut self) {
         for (key, source) in &mut self.sources {
@@ -159,10 +171,12 @@ impl Followed {
             self.ready.pop_front();
             return Step::Went(Progress::Yield);
         };
-        let was_open = source.is_open();
+        let (was_open, had_held) = (source.is_open(), source.held());
         let progress = source.advance(&mut self.files, turn);
         let (is_open, new_key) = (source.is_open(), source.key());
         self.open = self.open + usize::from(is_open) - usize::from(was_open);
+        self.held = self.held + source.held() - had_held;
+        let is_closing = source.is_closing(turn);
         if new_key != key {
             self.rekey(key, new_key);
         }
@@ -179,6 +193,15 @@ impl Followed {
                     source.queued = false;
                     self.settling.push(new_key);
                 }
+            }
+            Progress::Missing => {
+                self.ready.pop_front();
+                self.sources.get_mut(&new_key).into_iter().for_each(|source| source.queued = false);
+                if is_closing {
+                    // A search finds its newer name, or that it has none.
+                    return Step::Gone(self.search(true, turn));
+                }
+                self.files.search_soon();
             }
             Progress::Ended => {
                 self.ready.pop_front();
@@ -201,7 +224,7 @@ impl Followed {
             self.sources.remove(&key);
             if is_gone {
                 self.files.forget(identity);
-                return Step::Gone(ending);
+                return Step::Gone(vec![*ending]);
             }
             // It must not be found again.
             self.files.opened(identity);
@@ -246,9 +269,14 @@ impl Followed {
         for change in self.files.search(all) {
             match change {
                 Change::New(candidate) => is_new |= self.follow(candidate, turn),
-                Change::Grown(key, path) => self.wake(key, Some(path)),
+                Change::Grown(key, path, size) => {
+                    self.sources.get_mut(&key).into_iter().for_each(|source| source.has_size(size));
+                    self.wake(key, Some(path));
+                }
                 Change::Gone(key) => {
-                    if let Some(source) = self.sources.remove(&key) {
+                    if let Some(mut source) = self.sources.remove(&key) {
+                        self.held -= source.held();
+                        source.tell_missing(turn);
                         source.count_into(&mut self.gone);
                         endings.push(source.ending(turn.ledger));
                     }
@@ -316,46 +344,5 @@ impl Followed {
                 self.ready.push_back(*key);
             }
         }
-    }
-
-    /// Lets those rest that can.
-    fn settle(&mut self, ledger: &Ledger, pressure: bool) {
-        let (sources, resting) = (&mut self.sources, &mut self.resting);
-        self.settling.retain(|key| {
-            let Some(source) = sources.get_mut(key).filter(|source| !source.queued) else { return false };
-            let rests = source.rest(ledger, pressure);
-            if rests {
-                resting.push_back(*key);
-            }
-            !rests
-        });
-        if self.resting.len() > 2 * self.sources.len() + 64 {
-            // Of a file that was woken again and again the last rest counts.
-            let mut seen = HashSet::new();
-            let newest: Vec<SourceKey> = self.resting.drain(..).rev().filter(|key| seen.insert(*key)).collect();
-            self.resting.extend(newest.into_iter().rev());
-        }
-    }
-
-    /// Whether one more file may be open, if need be after closing another. At the end of the step none is closed before it
-    /// had its last turn.
-    fn make_room(&mut self, turn: &Turn<'_>) -> bool {
-        if self.open < self.files.limit() {
-            return true;
-        }
-        if turn.finishing {
-            return false;
-        }
-        self.settle(turn.ledger, true);
-        for _ in 0..self.resting.len() {
-            let Some(key) = self.resting.pop_front() else { break };
-            let Some(source) = self.sources.get_mut(&key) else { continue };
-            if self.files.has_name(source.identity()) && source.close() {
-                self.files.closed(source.identity(), source.seen());
-                self.open -= 1;
-                return true;
-            }
-        }
-        false
     }
 }

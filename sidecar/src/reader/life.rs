@@ -2,7 +2,6 @@
 //! ledger's record of it is kept, and this is made again from there when the file grows.
 
 use std::collections::VecDeque;
-use std::fs::File;
 
 use message::Timestamp;
 use records::{Counts, Cutter, Line, Origin, Recorder, SourceIdentity};
@@ -17,7 +16,6 @@ use crate::ledger::{Ledger, SourceKey};
 pub struct Life {
     key: SourceKey,
     pub identity: SourceIdentity,
-    pub tail: Tail,
     cutter: Cutter,
     recorder: Recorder,
     /// The bytes before the cutter's position.
@@ -33,33 +31,23 @@ pub struct Life {
 }
 
 impl Life {
-    /// Goes on from a record. Says no where the file is not what the record speaks of: then this is the end of that life.
-    pub fn go_on(
-        context: &Context,
-        key: SourceKey,
-        record: &SourceRecord,
-        file: File,
-        resend_below: u64,
-    ) -> (Self, std::io::Result<bool>) {
+    /// Goes on from a record, in a file that is read on from there.
+    pub fn go_on(context: &Context, key: SourceKey, record: &SourceRecord, tail: &Tail, resend_below: u64) -> Self {
         let SourceRecord { label, generation, container, place, cut, .. } = record;
         let identity = SourceIdentity { label: label.clone(), generation: *generation, container: container.clone() };
-        let mut tail = Tail::new(file);
-        let same = tail.go_on_at(place.offset, place.before);
         let recorder = context.recorder(identity.clone(), place.state.clone());
-        let life = Self {
+        Self {
             key,
             identity,
             cutter: Cutter::new(place.offset),
             recorder,
-            before: Before::of(&tail),
-            tail,
+            before: Before::of(tail),
             cut: *cut,
             resend_below,
             told: place.offset,
             arrived: now(),
             flushed: false,
-        };
-        (life, same)
+        }
     }
 
     /// Offset of the first byte that no message was made of.
@@ -82,9 +70,9 @@ impl Life {
         self.cutter.skipped()
     }
 
-    /// How many bytes may be read before a line ends by an earlier decision.
-    pub fn room(&self) -> Option<u64> {
-        self.cut.map(|cut| cut.saturating_sub(self.tail.offset()))
+    /// How many bytes may be read from here on before a line ends by an earlier decision.
+    pub fn room(&self, offset: u64) -> Option<u64> {
+        self.cut.map(|cut| cut.saturating_sub(offset))
     }
 
     /// Takes bytes that were read.

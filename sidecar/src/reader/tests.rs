@@ -1,3 +1,4 @@
 mod cases;
+mod closed;
 mod model;
 mod world;

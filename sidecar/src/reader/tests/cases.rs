@@ -9,7 +9,7 @@ use records::Rules;
 
 use super::world::{Setup, World};
 
-fn append(path: &Path, text: &str) -> File {
+pub(super) fn append(path: &Path, text: &str) -> File {
     let mut file = File::options().create(true).append(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
     file

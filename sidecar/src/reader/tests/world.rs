@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::checkpoint::{Checkpoint, FileIdentity};
 use crate::files::Files;
 use crate::files::pattern::Pattern;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, SourceKey};
 use crate::reader::followed::Followed;
 use crate::reader::{Context, Next, Outgoing, Reader};
 use crate::socket::intake::Intake;
@@ -136,6 +136,17 @@ impl World {
         if watching { reader.discover(ledger) } else { reader.with_files(ledger, Followed::finish) }
     }
 
+    /// Looks at every name and every open file, and gives a turn to those that changed alone.
+    pub fn search(&mut self) {
+        let Some(Process { reader, ledger, .. }) = &mut self.process else { return };
+        reader.with_files(ledger, Followed::look_now);
+    }
+
+    /// The inode of what has this name.
+    pub fn inode(&self, name: &str) -> u64 {
+        std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(self.log(name)).unwrap())
+    }
+
     /// Sends what comes next, at most so much. Says whether there was that much.
     pub fn send(&mut self, most: usize) -> bool {
         for _ in 0..most {
@@ -220,6 +231,15 @@ impl World {
     /// How many files are open in the process.
     pub fn open_files(&self) -> usize {
         self.process.iter().map(|process| process.reader.followed.open()).sum()
+    }
+
+    /// The key of this file's newest life, the place up to which messages were made of it and up to which it was read, and
+    /// how many bytes were seen beyond.
+    pub fn place(&self, inode: u64) -> Option<(SourceKey, u64, u64, u64)> {
+        let Process { reader, ledger, .. } = self.process.as_ref()?;
+        let source = reader.followed.sources().find(|source| source.identity().inode == inode)?;
+        let (position, read) = (source.position(ledger), source.read_to(ledger));
+        Some((source.key(), position, read, source.unread(ledger)))
     }
 
     /// Up to where messages were made of this file.
