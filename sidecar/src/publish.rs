@@ -7,6 +7,7 @@
 pub mod acknowledged;
 pub mod bucket;
 pub mod connection;
+pub mod order;
 pub mod retry;
 pub mod saving;
 mod setting_aside;
@@ -24,6 +25,7 @@ use crate::reader::{Next, Outgoing, Reader};
 use acknowledged::{Acknowledged, Loss};
 use bucket::Bucket;
 use connection::{Answered, Connection};
+use order::{Order, StreamPlace};
 use retry::{Answer, Class, Refusal};
 use saving::Saving;
 use window::{Limits, Window};
@@ -42,8 +44,8 @@ struct Item {
     next: Next,
     /// Whether the stream may use the message id to tell copies.
     with_id: bool,
-    /// Whether something after it was stored before it: if it is stored now, it is stored late.
-    late: bool,
+    /// Where the stream has it, once it has told.
+    place: Option<StreamPlace>,
 }
 
 /// The publisher.
@@ -60,6 +62,7 @@ pub struct Publisher {
     told: Option<String>,
     set_aside: u64,
     acknowledged: Acknowledged,
+    order: Order,
     /// What is to be told as soon as there is room for it.
     words: VecDeque<Outgoing>,
     /// The server refuses us, and only a person can change that: one message at a time asks whether one has.
@@ -84,6 +87,7 @@ impl Publisher {
             told: None,
             set_aside: 0,
             acknowledged: Acknowledged::default(),
+            order: Order::default(),
             words: VecDeque::new(),
             alarmed: false,
             resting: false,
@@ -233,7 +237,7 @@ impl Publisher {
 
     fn push(&mut self, next: Next) {
         let bytes = if let Next::Message(outgoing) = &next { Some(outgoing.payload.len()) } else { None };
-        let item = Item { next, with_id: true, late: false };
+        let item = Item { next, with_id: true, place: None };
         match bytes {
             Some(bytes) => self.window.push(item, bytes),
             None => self.window.push_stored(item),
@@ -262,14 +266,12 @@ impl Publisher {
     }
 
     fn stored(&mut self, number: u64, sequence: u64, duplicate: bool) {
-        if let Some(entry) = self.window.entry_mut(number) {
-            if entry.item.late && !duplicate {
-                self.metrics.late.inc();
-            }
-            entry.item.late = false;
-            if let Next::Message(outgoing) = &entry.item.next
-                && let Some(loss) = self.acknowledged.stored(outgoing, sequence, duplicate)
-            {
+        if let Some(entry) = self.window.entry_mut(number)
+            && let Next::Message(outgoing) = &entry.item.next
+        {
+            let loss = self.acknowledged.stored(outgoing, sequence, duplicate);
+            entry.item.place.get_or_insert(StreamPlace { lost: self.acknowledged.lost(), sequence });
+            if let Some(loss) = loss {
                 self.tell_loss(&loss);
             }
         }
@@ -345,11 +347,7 @@ impl Publisher {
             return Some(wait);
         }
         self.go_on_at = None;
-        for number in self.window.go_on() {
-            if let Some(entry) = self.window.entry_mut(number) {
-                entry.item.late = true;
-            }
-        }
+        self.window.go_on();
         None
     }
 
@@ -377,6 +375,11 @@ impl Publisher {
                 Next::Message(outgoing) => {
                     self.metrics.published.inc();
                     self.metrics.published_bytes.inc_by(outgoing.payload.len() as u64);
+                    if let (Some(key), Some(place)) = (outgoing.source, item.place)
+                        && outgoing.is_said()
+                    {
+                        self.metrics.late.inc_by(self.order.next(key, place));
+                    }
                     if let (Some(key), Some(place)) = (outgoing.source, outgoing.then) {
                         ledger.acknowledge(key, place);
                     }

@@ -23,8 +23,8 @@ const MOST_NAMED: usize = 16;
 pub struct Acknowledged {
     last_sequence: u64,
     extents: BTreeMap<SourceKey, Extent>,
-    /// Whether a loss was told: what a source had before belongs to that one.
-    lost_before: bool,
+    /// Losses that were told: what a source had before belongs to the last one.
+    lost: u64,
 }
 
 /// The bytes of one source that were acknowledged.
@@ -57,7 +57,7 @@ impl Acknowledged {
             self.last_sequence = sequence;
         }
         if let Some(key) = outgoing.source {
-            let lost_before = self.lost_before;
+            let lost_before = self.lost > 0;
             let extent = self.extents.entry(key).or_insert_with(|| Extent::new(outgoing, lost_before));
             extent.range.start = extent.range.start.min(outgoing.range.start);
             extent.range.end = extent.range.end.max(outgoing.range.end);
@@ -66,8 +66,14 @@ impl Acknowledged {
         loss
     }
 
+    /// How many streams were lost.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
     fn lose(&mut self, sequence: u64) -> Loss {
-        self.lost_before = true;
+        self.lost += 1;
         let extents = std::mem::take(&mut self.extents).into_values().collect();
         Loss { last_sequence: self.last_sequence, sequence, extents }
     }

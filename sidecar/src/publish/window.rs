@@ -195,26 +195,13 @@ impl<T> Window<T> {
         expired
     }
 
-    /// Sends again from the first message that is not stored. Gives the numbers of messages that will be late: something
-    /// after them is stored already.
-    pub fn go_on(&mut self) -> Vec<u64> {
+    /// Sends again from the first message that is not stored.
+    pub fn go_on(&mut self) {
         self.holding = false;
         self.next = self.first;
-        let mut is_late = false;
-        let mut late = Vec::new();
-        for number in self.numbers().rev() {
-            match self.entry_mut(number) {
-                Some(entry) if entry.state == State::Refused => {
-                    entry.state = State::Waiting;
-                    if is_late {
-                        late.push(number);
-                    }
-                }
-                Some(entry) if entry.state == State::Stored && entry.attempts > 0 => is_late = true,
-                _ => {}
-            }
+        for entry in self.entries.iter_mut().filter(|entry| entry.state == State::Refused) {
+            entry.state = State::Waiting;
         }
-        late
     }
 
     /// The oldest item, once it is stored.

@@ -59,6 +59,12 @@ impl Outgoing {
         self.kind() == Kind::GAP
     }
 
+    /// Whether a step said it: it has a number in its source then.
+    #[must_use]
+    pub fn is_said(&self) -> bool {
+        !self.is_of_the_end() && !self.is_gap()
+    }
+
     /// The kind of one that is of a run and of nothing else, as everything that we say ourselves is.
     fn kind(&self) -> &str {
         self.subject.rsplit('.').next().unwrap_or_default()
