@@ -1,7 +1,6 @@
 //! A `chromedriver` with a headless Chromium behind it.
 
 mod install;
-mod packages;
 #[cfg(test)]
 mod tests;
 

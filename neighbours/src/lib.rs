@@ -1,5 +1,6 @@
 //! The real neighbours of agent-comms, for the demo and the tests: NATS with `JetStream`, `PostgreSQL`, Chromium, a
-//! Kubernetes API server, and the certificates between them.
+//! Kubernetes API server, the certificates between them, and what a pod's sidecar stands on: directories, disks, a clock, a
+//! network.
 //!
 //! A neighbour that is installed is used; one that is missing is fetched once into the user's cache directory, without
 //! root. Every server runs on loopback, on a free port, in a directory of its own, and ends with the process that started
@@ -10,8 +11,11 @@
 pub mod cache;
 pub mod certificates;
 pub mod chromium;
+pub mod clock;
 pub mod kubernetes;
+pub mod mounts;
 pub mod nats;
+pub mod pod;
 pub mod port;
 pub mod postgres;
 pub mod process;
@@ -19,14 +23,18 @@ pub mod proxy;
 
 mod directory;
 mod janitor;
+mod packages;
 mod python;
 
 pub use cache::Cache;
 pub use certificates::{Authority, Identity};
 pub use chromium::Chromium;
+pub use clock::Clock;
 pub use directory::Directory;
 pub use kubernetes::Kubernetes;
+pub use mounts::Mounts;
 pub use nats::Nats;
+pub use pod::Pod;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use proxy::Proxy;

@@ -8,29 +8,37 @@ use anyhow::{Context, Result, bail};
 
 use crate::python::run;
 
-const PACKAGES: [&str; 3] = ["chromium", "chromium-driver", "fonts-dejavu-core"];
-const ADVICE: &str = "cannot fetch Chromium with apt-get: install the packages chromium and chromium-driver (apt-get install chromium chromium-driver)";
-
-/// Unpacks the browser, its driver and whatever of their dependencies `status` does not list as installed.
-pub(super) fn unpack(status: &Path, directory: &Path) -> Result<()> {
-    tracing::info!("fetching Chromium and its driver (Debian packages)");
+/// Unpacks packages and whatever of their dependencies `status` does not list as installed. `advice` is what a person is
+/// told to do where that fails.
+pub(crate) fn unpack(packages: &[&str], status: &Path, directory: &Path, advice: &'static str) -> Result<()> {
+    tracing::info!(packages = packages.join(" "), "fetching Debian packages");
     let work = tempfile::Builder::new().prefix(".apt-").tempdir_in(directory).context("cannot make a directory for apt-get")?;
     let apt = Apt::new(work.path(), status)?;
-    apt.run(&["update"]).context(ADVICE)?;
+    apt.run(&["update"]).context(advice)?;
     let mut install = vec!["--yes", "--no-install-recommends", "--download-only", "install"];
-    install.extend(PACKAGES);
-    apt.run(&install).context(ADVICE)?;
+    install.extend(packages);
+    apt.run(&install).context(advice)?;
     let archives = apt.archives()?;
     if archives.is_empty() {
-        bail!(
-            "apt-get fetched no package, though neither chromium nor chromedriver runs: reinstall chromium and chromium-driver"
-        );
+        bail!("apt-get fetched no package, though what is in them is not here: reinstall {}", packages.join(" and "));
     }
     for archive in archives {
         run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(directory))
             .with_context(|| format!("cannot unpack {}", archive.display()))?;
     }
     Ok(())
+}
+
+/// The release of the distribution: what was fetched for one does not fit another.
+pub(crate) fn release() -> String {
+    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let field = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key));
+        line.map(|value| value.trim_matches('"').to_owned())
+    };
+    let system = field("ID=").unwrap_or_else(|| "linux".to_owned());
+    let version = field("VERSION_ID=").or_else(|| field("VERSION_CODENAME="));
+    version.map_or(system.clone(), |version| format!("{system}-{version}"))
 }
 
 /// An apt-get with lists and downloads of its own; it only reads what the machine has installed.

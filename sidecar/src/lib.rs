@@ -16,6 +16,7 @@ pub mod init;
 pub mod ledger;
 pub mod metrics;
 pub mod parse;
+pub mod program;
 pub mod publish;
 pub mod reader;
 pub mod ready;

@@ -51,6 +51,7 @@ fn fetch_neighbours() -> anyhow::Result<()> {
     neighbours::nats::program()?;
     neighbours::postgres::binaries()?;
     neighbours::kubernetes::programs()?;
+    neighbours::clock::fetch()?;
     neighbours::chromium::fetch()
 }
 

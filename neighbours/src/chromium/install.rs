@@ -7,9 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{packages, path_directories};
-use crate::Cache;
+use super::path_directories;
 use crate::python::run;
+use crate::{Cache, packages};
+
+const PACKAGES: [&str; 3] = ["chromium", "chromium-driver", "fonts-dejavu-core"];
+const ADVICE: &str = "cannot fetch Chromium with apt-get: install the packages chromium and chromium-driver (apt-get install chromium chromium-driver)";
 
 /// The browser, its driver and, when both were unpacked without being installed, what is around them.
 #[derive(Clone, Debug)]
@@ -70,8 +73,8 @@ pub(super) fn find() -> Result<Installation> {
     if let Some(installation) = installed() {
         return Ok(installation);
     }
-    let entry = Cache::of_user()?.entry(&format!("chromium-{}", release()), |directory| {
-        packages::unpack(Path::new("/var/lib/dpkg/status"), directory)?;
+    let entry = Cache::of_user()?.entry(&format!("chromium-{}", packages::release()), |directory| {
+        packages::unpack(&PACKAGES, Path::new("/var/lib/dpkg/status"), directory, ADVICE)?;
         Installation::unpacked(directory).map(drop)
     })?;
     Installation::unpacked(&entry)
@@ -87,16 +90,4 @@ fn installed() -> Option<Installation> {
 fn in_path(names: &[&str]) -> Option<PathBuf> {
     let directories = path_directories();
     names.iter().find_map(|name| directories.iter().map(|directory| directory.join(name)).find(|path| path.is_file()))
-}
-
-/// The release of the distribution: what was fetched for one does not fit another.
-fn release() -> String {
-    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let field = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key));
-        line.map(|value| value.trim_matches('"').to_owned())
-    };
-    let system = field("ID=").unwrap_or_else(|| "linux".to_owned());
-    let version = field("VERSION_ID=").or_else(|| field("VERSION_CODENAME="));
-    version.map_or(system.clone(), |version| format!("{system}-{version}"))
 }

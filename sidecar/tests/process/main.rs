@@ -7,7 +7,6 @@ mod delivery;
 mod disk;
 mod drain;
 mod exec;
-mod faults;
 mod files;
 mod groups;
 mod in_pod;

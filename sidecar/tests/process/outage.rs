@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use neighbours::nats::Options;
 use neighbours::process::Signal;
 
-use crate::world::{World, check_whole, post, terminate};
+use crate::world::{PATIENCE, World, check_whole, post, terminate};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn away_at_the_start_and_later_it_gets_everything_once_and_in_order() {
@@ -99,5 +100,35 @@ async fn a_message_that_the_stream_wrongly_takes_for_a_copy_is_stored_all_the_sa
     assert_eq!((said[2].text("content"), said[2].text("id"), said[2].resend), ("second", id.to_string().as_str(), true));
     let (_, metrics) = crate::world::request(&world.socket("main"), "GET /metrics HTTP/1.1\r\n", "").unwrap();
     assert!(metrics.contains("agentcomms_sidecar_false_duplicates_total 1"), "{metrics}");
+    terminate(sidecar).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_forbids_is_asked_now_and_then_until_a_renewed_certificate_is_allowed() {
+    let namespaces = vec!["demo".to_owned(), "other".to_owned()];
+    let mut world = World::start_with(Options { namespaces, ..Options::default() }).await;
+    let (certificate, key) = (world.path("tls.crt"), world.path("tls.key"));
+    let install = |files: &neighbours::certificates::IdentityFiles| {
+        for (from, to) in [(&files.key, &key), (&files.certificate, &certificate)] {
+            let new = to.with_extension("new");
+            std::fs::copy(from, &new).unwrap();
+            std::fs::rename(&new, to).unwrap();
+        }
+    };
+    install(&world.nats.publisher("other").files);
+    let sidecar = world.sidecar_with(&certificate, &key, &[]).await;
+    let lines: Vec<String> = (0..1_000).map(|number| format!("line {number}\n")).collect();
+    std::fs::write(world.log("a.log"), lines.concat()).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !sidecar.log_tail().contains("Permissions Violation for Publish") {
+        assert!(Instant::now() < deadline, "it is not told: {}", sidecar.log_tail());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    install(&world.nats.publisher("demo").files);
+    let said = world.said(1_000).await;
+    check_whole(&said);
+    let resent = world.pod.metric("resent_messages_total").unwrap();
+    // The window once more, and what asked meanwhile.
+    assert!(resent < 300, "{resent} messages were sent again");
     terminate(sidecar).await;
 }

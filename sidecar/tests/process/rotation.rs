@@ -169,7 +169,7 @@ fn memory(sidecar: &Process) -> u64 {
 async fn ten_thousand_files_are_followed_with_a_few_descriptors_and_little_memory() {
     const FILES: usize = 10_000;
     let mut world = World::start().await;
-    world.wrapper = ["sh", "-c", "ulimit -n 256; exec \"$0\" \"$@\""].map(ToOwned::to_owned).to_vec();
+    world.pod.wrapper = ["sh", "-c", "ulimit -n 256; exec \"$0\" \"$@\""].map(ToOwned::to_owned).to_vec();
     let mut sidecar = world.sidecar(&[]).await;
     let before = memory(&sidecar);
     let path = |number: usize| -> PathBuf { world.log(&format!("{number}.log")) };

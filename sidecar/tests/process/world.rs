@@ -1,19 +1,18 @@
 //! A server, a stream, directories, and sidecars in between.
 
 use std::collections::HashSet;
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream};
 use message::RESEND_HEADER;
-use neighbours::nats::Options;
-use neighbours::process::{Launch, Signal};
-use neighbours::{Nats, Process};
+use neighbours::certificates::IdentityFiles;
+use neighbours::nats::{Credentials, Options};
+use neighbours::process::Signal;
+use neighbours::{Nats, Pod, Process};
 use serde_json::Value;
-use tempfile::TempDir;
+
+pub use neighbours::pod::request;
 
 /// How long anything may take: far beyond what it takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,15 +20,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Everything around the sidecars of one pod.
 pub struct World {
     pub nats: Nats,
-    /// Short, because the sockets are in it.
-    pub directory: TempDir,
-    /// More variables for the sidecars.
-    pub environment: Vec<(&'static str, PathBuf)>,
-    /// Where the sidecars find the server; none: where it is.
-    pub url: Option<String>,
-    /// A command that runs the sidecars; none: they are run as they are.
-    pub wrapper: Vec<String>,
-    sidecars: usize,
+    pub pod: Pod,
 }
 
 /// A message in the stream.
@@ -58,23 +49,17 @@ impl World {
 
     pub async fn start_with(options: Options) -> Self {
         let nats = Nats::start(options).await.unwrap();
-        let directory = TempDir::new().unwrap();
-        let world = Self { nats, directory, environment: Vec::new(), url: None, wrapper: Vec::new(), sidecars: 0 };
+        let world = Self { nats, pod: Pod::new(env!("CARGO_BIN_EXE_agent-comms")).unwrap() };
         world.make_stream().await;
         world
     }
 
     pub async fn make_stream(&self) {
-        self.make_stream_that_remembers(Duration::from_secs(600)).await;
-    }
-
-    /// A stream that knows a copy of a message for so long.
-    pub async fn make_stream_that_remembers(&self, duplicate_window: Duration) {
         let context = jetstream::new(self.nats.admin().connect().await.unwrap());
         let config = stream::Config {
             name: "agent-comms".to_owned(),
             subjects: vec!["workflow.>".to_owned()],
-            duplicate_window,
+            duplicate_window: Duration::from_secs(600),
             allow_direct: true,
             ..stream::Config::default()
         };
@@ -82,15 +67,15 @@ impl World {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.pod.path(name)
     }
 
     pub fn socket(&self, container: &str) -> PathBuf {
-        self.path("run").join(container).join("agent.sock")
+        self.pod.socket(container)
     }
 
     pub fn log(&self, name: &str) -> PathBuf {
-        self.path("run/main/logs").join(name)
+        self.pod.log(name)
     }
 
     /// Starts a sidecar for the containers `main` and `side`, and waits for its sockets.
@@ -101,29 +86,9 @@ impl World {
 
     /// The same with a certificate of the caller's choice.
     pub async fn sidecar_with(&mut self, certificate: &Path, key: &Path, extra: &[&str]) -> Process {
-        self.sidecars += 1;
-        let credentials = self.nats.publisher("demo");
-        let mut words = self.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_agent-comms")]);
-        let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.arg("run").arg("--run-dir").arg(self.path("run")).arg("--state-dir").arg(self.path("state"));
-        command.args(["--containers", "main,side", "--namespace", "demo", "--workflow-name", "build", "--workflow-uid", "u1"]);
-        command.args(["--pod", "build-x", "--pod-uid", "pod-1", "--nats-url", self.url.as_ref().unwrap_or(&credentials.url)]);
-        command.args(["--nats-inbox-prefix", &credentials.inbox_prefix]);
-        command.arg("--nats-ca").arg(&credentials.ca).arg("--nats-cert").arg(certificate).arg("--nats-key").arg(key);
-        for (setting, value) in [("GRACE_SECONDS", "20"), ("RATE_MESSAGES", "0"), ("RATE_BYTES", "0")] {
-            command.env(format!("AGENT_COMMS_{setting}"), value);
-        }
-        command.args(extra);
-        let log = self.path(&format!("sidecar-{}.log", self.sidecars));
-        let mut process = Process::start(Launch::new("agent-comms", command, log)).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while UnixStream::connect(self.socket("side")).is_err() {
-            process.check_running().unwrap();
-            assert!(Instant::now() < deadline, "the sidecar makes no sockets: {}", process.log_tail());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        process
+        let files = IdentityFiles { certificate: certificate.to_owned(), key: key.to_owned() };
+        let credentials = Credentials { files, ..self.nats.publisher("demo") };
+        self.pod.start_sidecar(&credentials.url, &credentials, extra).await.unwrap()
     }
 
     /// Everything in the stream, in its order.
@@ -181,19 +146,6 @@ pub fn post(socket: &Path, content_type: &str, body: &str) -> (u16, Value) {
     request(socket, &format!("POST /messages HTTP/1.1\r\ncontent-type: {content_type}\r\n"), body)
         .map(|(status, body)| (status, serde_json::from_str(&body).unwrap_or_default()))
         .unwrap()
-}
-
-/// One request over a connection of its own.
-pub fn request(socket: &Path, head: &str, body: &str) -> std::io::Result<(u16, String)> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "{head}host: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let broken = || std::io::Error::other(format!("no answer: {answer:?}"));
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
-    let (_, body) = answer.split_once("\r\n\r\n").ok_or_else(broken)?;
-    Ok((status, body.to_owned()))
 }
 
 /// Checks that what steps said is there once, numbered without a hole and in the order of its bytes, source by source.

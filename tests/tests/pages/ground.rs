@@ -5,12 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream;
-use clap::Parser as _;
 use fantoccini::{Client, ClientBuilder, Locator};
-use ingest::args::{Args, Command};
 use ingest::serve::Running;
 use message::{Kind, Message, Role, RunIdentity, Timestamp};
-use neighbours::nats::Credentials;
 use neighbours::{Chromium, Nats, Postgres};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -39,9 +36,10 @@ impl Ground {
         service::tls::install_provider();
         let (nats, postgres, chromium) =
             tokio::try_join!(Nats::start(neighbours::nats::Options::default()), start_postgres(), Chromium::start())?;
-        setup(&nats.admin()).await?;
+        tests::replica::set_up(&nats.admin()).await?;
         let stop = CancellationToken::new();
-        let running = serve(&nats.ingest(), &postgres.create_database("pages").await?, &stop).await?;
+        let database = postgres.create_database("pages").await?;
+        let running = tests::replica::serve(&nats.ingest(), &database, &stop).await?;
         let publisher = jetstream::new(nats.publisher("demo").connect().await?);
         let browser = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(chromium.capabilities())
@@ -135,34 +133,4 @@ pub fn to_all(run: &str, agent: &str, content: &str) -> Message {
 
 async fn start_postgres() -> Result<Postgres> {
     Postgres::start(neighbours::postgres::Options::default()).await
-}
-
-fn arguments(credentials: &Credentials) -> Vec<String> {
-    let path = |path: &std::path::Path| path.display().to_string();
-    let flags = [
-        ("--nats-url", credentials.url.clone()),
-        ("--nats-ca", path(&credentials.ca)),
-        ("--nats-cert", path(&credentials.files.certificate)),
-        ("--nats-key", path(&credentials.files.key)),
-        ("--nats-inbox-prefix", credentials.inbox_prefix.clone()),
-    ];
-    flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
-}
-
-async fn setup(admin: &Credentials) -> Result<()> {
-    let words = ["agent-comms-ingest", "setup", "--log", "warn"].map(ToOwned::to_owned).into_iter().chain(arguments(admin));
-    match Args::try_parse_from(words)?.command {
-        Command::Setup(args) => ingest::setup::run(&args).await,
-        Command::Serve(_) => bail!("`setup` was read as another command"),
-    }
-}
-
-async fn serve(credentials: &Credentials, database: &str, stop: &CancellationToken) -> Result<Running> {
-    let words =
-        ["agent-comms-ingest", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--database-url", database];
-    let words = words.map(ToOwned::to_owned).into_iter().chain(arguments(credentials));
-    match Args::try_parse_from(words)?.command {
-        Command::Serve(args) => ingest::serve::start(&args, stop.clone()).await,
-        Command::Setup(_) => bail!("`serve` was read as another command"),
-    }
 }

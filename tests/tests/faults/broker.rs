@@ -1,0 +1,95 @@
+//! The broker: away, frozen, or back without what it had.
+
+use std::time::Duration;
+
+use neighbours::Process;
+use neighbours::nats::Options;
+use neighbours::process::Signal;
+
+use crate::chance::Chance;
+use crate::checker::check;
+use crate::length;
+use crate::world::World;
+use crate::writer::Writer;
+
+/// Bytes of the longest line and more: what a backlog is made of.
+const LINE: usize = 1_000;
+
+/// The most memory that the sidecar had at once, in KiB.
+fn peak(sidecar: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", sidecar.id())).unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    peak.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_away_gets_the_backlog_once_and_memory_does_not_grow_with_it() {
+    let mut world = World::start().await;
+    let sidecar = world.sidecar(&[]).await;
+    let writer = Writer::start_padded(&world.pod, length(Duration::from_millis(1), Duration::from_millis(10)), LINE);
+    // What it needs while everything goes well, its window filled.
+    world.until_stored(1_000).await;
+    let before = peak(&sidecar);
+    world.nats.stop().await.unwrap();
+    let count = writer.count();
+    tokio::time::sleep(length(Duration::from_secs(8), Duration::from_secs(300))).await;
+    let backlog = (writer.count() - count) * LINE as u64 / 1024;
+    world.nats.start_again().await.unwrap();
+    let said = writer.stop();
+    world.until_stored(said.count()).await;
+    let after = peak(&sidecar);
+    let found = check(&world, sidecar, &said).await;
+    assert_eq!((found.copies, found.late), (0, 0));
+    let grown = after - before;
+    eprintln!("a backlog of {backlog} KiB: at most {after} KiB of memory, {grown} more than before");
+    // A build without optimisation needs more for everything; in none may the backlog be in memory.
+    assert!(grown < backlog / 2, "{grown} KiB more for a backlog of {backlog}");
+    if !cfg!(debug_assertions) {
+        assert!(after <= 8 * 1024, "{after} KiB");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_freezes_gets_everything_once() {
+    let mut world = World::start().await;
+    let sidecar = world.sidecar(&[]).await;
+    let writer = Writer::start(&world.pod, length(Duration::from_millis(1), Duration::from_millis(4)));
+    for _ in 0..length(2, 4) {
+        world.nats.process().signal(Signal::STOP).unwrap();
+        // At full length until the client takes the broker for dead.
+        tokio::time::sleep(length(Duration::from_secs(2), Duration::from_secs(45))).await;
+        world.nats.process().signal(Signal::CONT).unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let said = writer.stop();
+    let found = check(&world, sidecar, &said).await;
+    assert_eq!(found.copies, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_lost_is_told_with_what_it_had_and_everything_else_is_there_once() {
+    let mut chance = Chance::new("lost stream");
+    let directory = tempfile::TempDir::new().unwrap();
+    let options = Options { directory: Some(directory.path().to_owned()), ..Options::default() };
+    let mut world = World::start_with(options).await;
+    let sidecar = world.sidecar(&[]).await;
+    let writer = Writer::start(&world.pod, Duration::from_millis(1));
+    world.until_stored(200 + chance.below(300)).await;
+    // From now on what the broker acknowledges is nowhere but in its stream.
+    world.stop_replica().await;
+    let published = world.metric("published_messages_total");
+    let more = 200 + chance.below(300);
+    crate::world::until("more messages", || world.metric("published_messages_total") > published + more).await;
+    world.nats.kill().unwrap();
+    std::fs::remove_dir_all(directory.path().join("store")).unwrap();
+    // What is said now nobody has but the sidecar.
+    tokio::time::sleep(Duration::from_millis(chance.below(1_000))).await;
+    world.nats.start_again().await.unwrap();
+    world.set_up().await;
+    world.start_replica().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let said = writer.stop();
+    let found = check(&world, sidecar, &said).await;
+    assert!(found.lost >= more, "{} records were lost, {more} at least had been acknowledged", found.lost);
+    assert_eq!(world.number("SELECT count(DISTINCT epoch) FROM workflow_comms.agent_messages").await, 2);
+}
