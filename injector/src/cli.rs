@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use service::logs::LogArgs;
 
 use crate::annotations::bounds;
+use crate::credentials::CredentialsArgs;
 use crate::offline::command::{ExplainArgs, InjectArgs, UninjectArgs};
 use crate::options::{Bounds, Options, OuterRun, Resources};
 
@@ -35,6 +36,14 @@ pub enum Command {
     Inject(Box<InjectArgs>),
     /// Take the sidecar out of manifests again
     Uninject(UninjectArgs),
+    /// Make the Secret with which the sidecars of a namespace connect to NATS, from the authority that NATS trusts
+    ///
+    /// The Secret goes to standard output, how long it is valid to standard error. Its certificate names one user, and NATS lets that user
+    /// speak for this namespace alone: `--permissions` prints the user's part of the server's settings.
+    ///
+    ///   agent-comms-injector credentials team-a --ca-cert ca.crt --ca-key ca.key | kubectl apply -f -
+    #[command(verbatim_doc_comment)]
+    Credentials(CredentialsArgs),
     /// Say of each pod of manifests whether it gets a sidecar, why, and what to change
     ///
     /// Exit code 0: every pod that asks for a sidecar gets one; 1: failed; 3: one does not.

@@ -10,6 +10,7 @@
 pub mod annotations;
 pub mod cli;
 pub mod container;
+pub mod credentials;
 pub mod files;
 pub mod identity;
 pub mod metrics;

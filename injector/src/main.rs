@@ -19,6 +19,7 @@ async fn main() -> ExitCode {
         Command::Serve(arguments) => return exit::report(NAME, injector::serve::run(*arguments).await),
         Command::Inject(arguments) => command::inject(*arguments),
         Command::Uninject(arguments) => command::uninject(&arguments),
+        Command::Credentials(arguments) => injector::credentials::run(&arguments),
         Command::Explain(arguments) => command::explain(*arguments),
     };
     code.unwrap_or_else(|error| exit::report(NAME, Err(error)))

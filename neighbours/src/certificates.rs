@@ -55,6 +55,12 @@ impl Authority {
         self.issuer.pem()
     }
 
+    /// Its own certificate and key.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity { certificate_pem: self.issuer.pem(), key_pem: self.issuer.key().serialize_pem() }
+    }
+
     /// A server's certificate for `localhost`, `127.0.0.1`, `::1` and further host names.
     pub fn server(&self, names: &[&str]) -> Result<Identity> {
         let hosts = ["localhost", "127.0.0.1", "::1"];

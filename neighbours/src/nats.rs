@@ -5,7 +5,6 @@ mod config;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -104,6 +103,18 @@ impl Nats {
     #[must_use]
     pub fn ca(&self) -> PathBuf {
         self.directory.path().join("ca.crt")
+    }
+
+    /// Certificate and key of the authority, to make further users with.
+    #[must_use]
+    pub fn authority(&self) -> IdentityFiles {
+        IdentityFiles::named(self.directory.path(), "ca")
+    }
+
+    /// What the server's settings say of the sidecars of a namespace.
+    #[must_use]
+    pub fn permissions(&self, namespace: &str) -> serde_json::Value {
+        config::publisher_permissions(namespace)
     }
 
     /// What the user `admin` connects with, who may do everything.
@@ -220,7 +231,7 @@ fn launch(program: &Path, directory: &Path) -> Result<Process> {
 fn write_certificates(directory: &Path, namespaces: &[String]) -> Result<()> {
     let users: Vec<String> = config::users(namespaces);
     let complete = users.iter().all(|user| IdentityFiles::named(directory, user).key.exists());
-    if complete && directory.join("ca.crt").exists() {
+    if complete && IdentityFiles::named(directory, "ca").key.exists() {
         return Ok(());
     }
     let authority = Authority::new()?;
@@ -228,6 +239,6 @@ fn write_certificates(directory: &Path, namespaces: &[String]) -> Result<()> {
     for user in users {
         authority.client(&user)?.write(directory, &user)?;
     }
-    let ca = directory.join("ca.crt");
-    fs::write(&ca, authority.certificate_pem()).with_context(|| format!("cannot write {}", ca.display()))
+    authority.identity().write(directory, "ca")?;
+    Ok(())
 }

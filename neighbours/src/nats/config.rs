@@ -60,7 +60,7 @@ fn authorization(namespaces: &[String]) -> Vec<Value> {
 }
 
 /// Its own runs and its own voice in the general channel; it hears that channel, and reads no run, not even its own.
-fn publisher_permissions(namespace: &str) -> Value {
+pub(super) fn publisher_permissions(namespace: &str) -> Value {
     json!({
         "user": publisher(namespace),
         "permissions": {
