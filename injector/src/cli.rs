@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use service::logs::LogArgs;
 
 use crate::annotations::bounds;
+use crate::certificates::options::CertificateArgs;
 use crate::credentials::CredentialsArgs;
 use crate::offline::command::{ExplainArgs, InjectArgs, UninjectArgs};
 use crate::options::{Bounds, Options, OuterRun, Resources};
@@ -62,12 +63,9 @@ pub struct ServeArgs {
     /// Address for health and metrics
     #[arg(long, env = "AGENT_COMMS_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
     pub admin_listen: SocketAddr,
-    /// Certificate that is served, a PEM file with its chain
-    #[arg(long, env = "AGENT_COMMS_TLS_CERT", value_name = "FILE")]
-    pub tls_cert: PathBuf,
-    /// Its private key, a PEM file
-    #[arg(long, env = "AGENT_COMMS_TLS_KEY", value_name = "FILE")]
-    pub tls_key: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
+    pub certificate: CertificateArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
     pub pods: PodArgs,

@@ -5,10 +5,13 @@
 //!
 //! From a review to its answer: [`review`] reads it, [`policy`] decides who is looked at, [`plan`] says what such a pod should have in it
 //! (with [`runtime`], [`identity`], [`annotations`], [`files`] and [`container`]), [`patch`] brings the pod there and checks itself,
-//! [`mutate`] ties these together, [`server`] speaks TLS and HTTP. [`offline`] does the same to manifests.
+//! [`mutate`] ties these together, [`server`] speaks TLS and HTTP. [`offline`] does the same to manifests. Beside reviews,
+//! [`certificates`] keeps what the API server verifies.
 
 pub mod annotations;
+pub mod certificates;
 pub mod cli;
+pub mod cluster;
 pub mod container;
 pub mod credentials;
 pub mod files;

@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::certificates::keeper::Keeper;
+use crate::certificates::metrics::CertificateMetrics;
 use crate::cli::ServeArgs;
 use crate::metrics::Metrics;
 use crate::server::{self, Webhook};
@@ -31,6 +33,9 @@ pub struct Bound {
     acceptor: TlsAcceptor,
     webhook: Arc<Webhook>,
     registry: Arc<Registry>,
+    keeper: Keeper,
+    /// Whether it is ready, to be asked while it serves.
+    pub readiness: Readiness,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -44,10 +49,13 @@ pub async fn run(arguments: ServeArgs) -> anyhow::Result<()> {
 
 /// Loads the certificate and takes the ports.
 pub async fn bind(arguments: ServeArgs) -> anyhow::Result<Bound> {
-    let config = service::tls::server_config(&arguments.tls_cert, &arguments.tls_key, &["h2", "http/1.1"])?;
     let options = arguments.pods.options()?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
+    let readiness = Readiness::default();
+    let source = arguments.certificate.source().await?;
+    let keeper = Keeper::new(source, CertificateMetrics::register(&mut registry), readiness.clone())?;
+    let config = service::tls::server_config(keeper.served(), &["h2", "http/1.1"])?;
     let listener = admin::bind("reviews", arguments.listen).await?;
     let admin_listener = admin::bind("health and metrics", arguments.admin_listen).await?;
     let address = listener.local_addr().context("cannot read the address of the listener")?;
@@ -68,16 +76,18 @@ pub async fn bind(arguments: ServeArgs) -> anyhow::Result<Bound> {
         acceptor: TlsAcceptor::from(Arc::new(config)),
         webhook: Arc::new(Webhook { options, metrics }),
         registry: Arc::new(registry),
+        keeper,
+        readiness,
     })
 }
 
 impl Bound {
     /// Serves until `stop` is cancelled. Then readiness goes first, reviews are answered for `linger` more, and open connections end.
     pub async fn serve(self, stop: CancellationToken, linger: Duration) {
-        let readiness = Readiness::default();
-        readiness.hold("certificate");
+        let readiness = self.readiness;
         readiness.hold("serving");
         let closed = CancellationToken::new();
+        let keeping = tokio::spawn(self.keeper.run(closed.clone()));
         let admin = tokio::spawn(admin::serve(self.admin_listener, readiness.clone(), self.registry, closed.clone()));
         let reviews = CancellationToken::new();
         let serving = server::serve(self.listener, self.acceptor, self.webhook, reviews.clone(), DRAIN);
@@ -89,8 +99,10 @@ impl Bound {
         };
         tokio::join!(serving, stopping);
         closed.cancel();
-        if let Err(error) = admin.await {
-            tracing::warn!(%error, "the admin port ended badly");
+        for (what, ended) in [("admin port", admin.await), ("certificate keeper", keeping.await)] {
+            if let Err(error) = ended {
+                tracing::warn!(%error, task.name = what, "a task ended badly");
+            }
         }
     }
 }

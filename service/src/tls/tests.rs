@@ -6,14 +6,10 @@ fn certificate(name: &str) -> (String, String) {
 }
 
 #[test]
-fn a_certificate_and_its_key_make_a_server() {
-    let directory = tempfile::tempdir().unwrap();
+fn a_certificate_and_its_key_can_be_shown() {
     let (pem, key) = certificate("localhost");
-    let (pem_path, key_path) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
-    std::fs::write(&pem_path, pem).unwrap();
-    std::fs::write(&key_path, key).unwrap();
-    let config = server_config(&pem_path, &key_path, &["h2", "http/1.1"]).unwrap();
-    assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    let certified = certified_key(pem.as_bytes(), key.as_bytes()).unwrap();
+    assert_eq!(certified.cert.len(), 1);
 }
 
 #[test]
@@ -32,10 +28,15 @@ fn a_missing_file_and_a_file_without_pem_are_named() {
 
 #[test]
 fn a_key_of_another_certificate_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let (pem_path, key_path) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
-    std::fs::write(&pem_path, certificate("localhost").0).unwrap();
-    std::fs::write(&key_path, certificate("localhost").1).unwrap();
-    let error = server_config(&pem_path, &key_path, &[]).unwrap_err();
-    assert!(matches!(error, TlsError::Pair { .. }), "{error}");
+    let error = certified_key(certificate("localhost").0.as_bytes(), certificate("localhost").1.as_bytes()).unwrap_err();
+    assert!(matches!(error, TlsError::Mismatch(_)), "{error}");
+}
+
+#[test]
+fn text_without_pem_is_named() {
+    let (pem, key) = certificate("localhost");
+    for (certificate, key, what) in [("", key.as_str(), "a certificate"), (pem.as_str(), "", "a private key")] {
+        let error = certified_key(certificate.as_bytes(), key.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error, format!("cannot read {what} from PEM text"));
+    }
 }

@@ -1,0 +1,47 @@
+use std::collections::BTreeMap;
+
+use super::super::issue;
+use super::super::policy::{Lifetimes, Step};
+use super::*;
+
+fn after(steps: &[Step]) -> Material {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let take = |material: Option<&Material>, step| issue::take(step, material, &names, 1_800_000_000, &Lifetimes::default());
+    let made = take(None, Step::Create).unwrap();
+    steps.iter().fold(made, |material, step| take(Some(&material), *step).unwrap())
+}
+
+#[test]
+fn what_is_written_is_read() {
+    for steps in [&[][..], &[Step::IntroduceAuthority], &[Step::IntroduceAuthority, Step::PromoteAuthority]] {
+        let material = after(steps);
+        assert_eq!(Material::read(&material.write()).unwrap(), material);
+    }
+}
+
+#[test]
+fn a_certificate_tells_its_names_and_its_end() {
+    let leaf = after(&[]).leaf.certificate;
+    assert_eq!(leaf.names, ["localhost", "127.0.0.1", "::1"]);
+    assert_eq!(leaf.not_after, 1_800_000_000 + 30 * 86_400);
+}
+
+#[test]
+fn what_is_missing_or_damaged_is_named() {
+    let whole = after(&[Step::IntroduceAuthority]).write();
+    for name in whole.keys().filter(|name| *name != "ca-next.crt") {
+        let mut data = whole.clone();
+        data.remove(name);
+        assert_eq!(Material::read(&data).unwrap_err().to_string(), format!("it has no `{name}`"));
+    }
+    let mut data = whole;
+    data.insert("tls.crt".to_owned(), b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec());
+    assert_eq!(Material::read(&data).unwrap_err().to_string(), "its `tls.crt` cannot be read");
+    assert!(Material::read(&BTreeMap::new()).is_err());
+}
+
+#[test]
+fn keys_are_not_shown() {
+    let material = after(&[]);
+    assert!(!format!("{material:?}").contains(&material.leaf.key_pem));
+}
