@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use records::RecorderState;
 use serde::{Deserialize, Serialize};
 
+use crate::aside;
 use crate::steps::StepRecord;
 
 /// The format that this version writes, and the newest that it reads.
@@ -118,7 +119,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
             Err(error) => return Err(error),
         };
-        let aside = self.directory.join(format!("{FILE}.set-aside-{now_millis}"));
+        let aside = aside::beside(&path, now_millis);
         std::fs::rename(&path, &aside)?;
         Ok(Found::Unusable(format!("{problem}; it is kept as {}", aside.display())))
     }

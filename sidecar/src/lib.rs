@@ -7,6 +7,7 @@
 //! and the [`checkpoint`] with it. [`drain`] does all of that to the end when the step is over.
 
 pub mod args;
+pub mod aside;
 pub mod checkpoint;
 pub mod drain;
 pub mod emit;

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::aside;
 pub use frame::{Entry, Form, Frame, Peer};
 use ids::KnownIds;
 use segment::{HeaderError, Segment, Tail};
@@ -98,12 +99,9 @@ impl Spool {
         let in_directory = || format!("cannot use the spool directory `{}`", directory.display());
         std::fs::create_dir_all(directory).with_context(in_directory)?;
         let paths = segment_paths(directory).with_context(in_directory)?;
-        let youngest = acknowledged.map_or(0, |mark| mark.generation);
-        if paths.is_empty() {
-            // Lists of ids alone are of a log that is gone; its steps may still send again.
-            let spool = Self::create(directory, limit, now_millis.max(youngest + 1)).with_context(in_directory)?;
-            return Ok((spool, Found::Nothing));
-        }
+        // Whatever the clock tells: a generation is never used twice.
+        let youngest = generations(&paths).chain(acknowledged.map(|mark| mark.generation)).max();
+        let next = now_millis.max(youngest.map_or(0, |youngest| youngest.saturating_add(1)));
         let problem = match Self::load(directory, limit, &paths) {
             Ok(Some(spool)) => match acknowledged {
                 Some(mark) if mark.generation == spool.generation && spool.end() < mark.position => {
@@ -112,17 +110,18 @@ impl Spool {
                 _ => return Ok((spool, Found::Spool)),
             },
             Ok(None) => {
-                let spool = Self::create(directory, limit, now_millis.max(youngest + 1)).with_context(in_directory)?;
+                // Lists of ids alone are of a log that is gone; its steps may still send again.
+                let spool = Self::create(directory, limit, next).with_context(in_directory)?;
                 return Ok((spool, Found::Nothing));
             }
             Err(LoadError::Io(error)) => return Err(error).with_context(in_directory),
             Err(LoadError::Senseless(problem)) => problem,
         };
-        let aside = directory.with_extension(format!("set-aside-{now_millis}"));
+        let aside = aside::beside(directory, now_millis);
         std::fs::rename(directory, &aside)
             .with_context(|| format!("cannot move the unusable spool `{}` aside", directory.display()))?;
         std::fs::create_dir_all(directory).with_context(in_directory)?;
-        let spool = Self::create(directory, limit, now_millis.max(youngest + 1)).with_context(in_directory)?;
+        let spool = Self::create(directory, limit, next).with_context(in_directory)?;
         Ok((spool, Found::Unusable(format!("{problem}; it is kept as {}", aside.display()))))
     }
 
@@ -328,6 +327,11 @@ impl Spool {
         self.ids.close(&self.directory, closed);
         Ok(())
     }
+}
+
+/// The generations that headers tell of.
+fn generations(paths: &[PathBuf]) -> impl Iterator<Item = u64> {
+    paths.iter().filter_map(|path| Some(Segment::open(path).ok()?.generation()))
 }
 
 /// Why a spool cannot be gone on with.

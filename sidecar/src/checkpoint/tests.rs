@@ -43,6 +43,17 @@ fn a_newer_version_is_set_aside_with_a_reason_that_names_it() {
     assert_eq!(files(&directory), ["checkpoint.set-aside-5"]);
 }
 
+#[test]
+fn a_clock_that_ran_back_moves_nothing_onto_what_was_set_aside() {
+    let directory = TempDir::new().unwrap();
+    for content in ["one", "other"] {
+        std::fs::write(directory.path().join(FILE), content).unwrap();
+        assert!(matches!(Store::new(directory.path()).load(5).unwrap(), Found::Unusable(_)));
+    }
+    assert_eq!(files(&directory), ["checkpoint.set-aside-5", "checkpoint.set-aside-6"]);
+    assert_eq!(std::fs::read_to_string(directory.path().join("checkpoint.set-aside-5")).unwrap(), "one");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

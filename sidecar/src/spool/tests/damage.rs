@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 use super::*;
-use crate::spool::{KnownIds, segment_paths};
+use crate::spool::{KnownIds, Segment, segment_paths};
 
 /// Bytes of a segment's header.
 const HEADER: u64 = 32;
@@ -190,5 +190,23 @@ fn the_ids_of_all_it_holds_and_of_the_last_it_freed_are_known_and_older_ones_for
         let known = (0..5 * 8_192).filter(|id| ids.contains(Uuid::from_u128(*id))).count();
         assert_eq!(known, 16_384);
         assert!(ids.contains(Uuid::from_u128(5 * 8_192 - 1)) && !ids.hold(0));
+    }
+}
+
+#[test]
+fn a_clock_that_ran_back_brings_no_generation_back_and_moves_nothing_onto_what_was_set_aside() {
+    let directory = TempDir::new().unwrap();
+    let spool = directory.path().join("spool");
+    for (round, generation) in [8_000, 9_000].into_iter().enumerate() {
+        // Segments of two spools make no sense together, and which of them the checkpoint spoke of is not known any more.
+        for (start, generation) in [(0, 3_000), (100, generation)] {
+            std::fs::create_dir_all(&spool).unwrap();
+            Segment::create(&spool, generation, start).unwrap().append([entry(b"x", None)].into_iter(), &mut Vec::new()).unwrap();
+        }
+        let (opened, found) = Spool::open(&spool, LIMIT, 1_000, None).unwrap();
+        assert!(matches!(found, Found::Unusable(_)), "{found:?}");
+        assert!(opened.generation() > generation, "{} after {generation}", opened.generation());
+        assert_eq!(set_aside(directory.path()), round + 1);
+        std::fs::remove_dir_all(&spool).unwrap();
     }
 }
