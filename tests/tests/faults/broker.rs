@@ -9,11 +9,16 @@ use neighbours::process::Signal;
 use crate::chance::Chance;
 use crate::checker::check;
 use crate::length;
-use crate::world::World;
+use crate::world::{World, until};
 use crate::writer::Writer;
 
-/// Bytes of the longest line and more: what a backlog is made of.
-const LINE: usize = 1_000;
+/// Bytes of a line, about.
+const LINE: usize = 2_000;
+/// Bytes of a backlog that would be seen if it were in memory.
+const BACKLOG: u64 = 10 * 1024 * 1024;
+/// KiB that an outage may take beyond what was needed before, whatever the backlog: the window, and what the client holds of
+/// it.
+const GROWTH: u64 = 4 * 1024;
 
 /// The most memory that the sidecar had at once, in KiB.
 fn peak(sidecar: &Process) -> u64 {
@@ -27,13 +32,13 @@ async fn a_broker_that_is_away_gets_the_backlog_once_and_memory_does_not_grow_wi
     let mut world = World::start().await;
     let sidecar = world.sidecar(&[]).await;
     let writer = Writer::start_padded(&world.pod, length(Duration::from_millis(1), Duration::from_millis(10)), LINE);
-    // What it needs while everything goes well, its window filled.
     world.until_stored(1_000).await;
     let before = peak(&sidecar);
     world.nats.stop().await.unwrap();
     let count = writer.count();
-    tokio::time::sleep(length(Duration::from_secs(8), Duration::from_secs(300))).await;
-    let backlog = (writer.count() - count) * LINE as u64 / 1024;
+    tokio::time::sleep(length(Duration::from_secs(5), Duration::from_secs(300))).await;
+    let backlog = || (writer.count() - count) * LINE as u64;
+    until("a backlog", || backlog() > BACKLOG).await;
     world.nats.start_again().await.unwrap();
     let said = writer.stop();
     world.until_stored(said.count()).await;
@@ -41,9 +46,9 @@ async fn a_broker_that_is_away_gets_the_backlog_once_and_memory_does_not_grow_wi
     let found = check(&world, sidecar, &said).await;
     assert_eq!((found.copies, found.late), (0, 0));
     let grown = after - before;
-    eprintln!("a backlog of {backlog} KiB: at most {after} KiB of memory, {grown} more than before");
-    // A build without optimisation needs more for everything; in none may the backlog be in memory.
-    assert!(grown < backlog / 2, "{grown} KiB more for a backlog of {backlog}");
+    eprintln!("a backlog of {} messages: {after} KiB of memory at most, {grown} more than before", said.count());
+    assert!(grown < GROWTH, "{grown} KiB more than before");
+    // Without optimisation the program alone is larger; there the growth is what counts.
     if !cfg!(debug_assertions) {
         assert!(after <= 8 * 1024, "{after} KiB");
     }
@@ -79,7 +84,7 @@ async fn a_stream_that_was_lost_is_told_with_what_it_had_and_everything_else_is_
     world.stop_replica().await;
     let published = world.metric("published_messages_total");
     let more = 200 + chance.below(300);
-    crate::world::until("more messages", || world.metric("published_messages_total") > published + more).await;
+    until("more messages", || world.metric("published_messages_total") > published + more).await;
     world.nats.kill().unwrap();
     std::fs::remove_dir_all(directory.path().join("store")).unwrap();
     // What is said now nobody has but the sidecar.
