@@ -1,0 +1,12 @@
+//! The injector in front of a real API server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in a test a panic is the report, also in its helpers"
+)]
+
+mod admission;
+mod certificates;
+mod ground;
+mod rotation;
