@@ -138,16 +138,21 @@ impl Ground {
 }
 
 impl Replica {
-    /// One metric's value, summed over its labels.
-    pub async fn metric(&self, name: &str) -> u64 {
+    /// All metrics.
+    pub async fn metrics(&self) -> String {
         let url = format!("http://{}/metrics", self.admin_address);
         let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
             .build_http::<http_body_util::Empty<bytes::Bytes>>();
         let response = client.get(url.parse().unwrap()).await.unwrap();
         let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
-        let text = String::from_utf8(body.to_vec()).unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    /// One metric's value, summed over its labels.
+    pub async fn metric(&self, name: &str) -> u64 {
         let is_its = |line: &&str| line.split(['{', ' ']).next() == Some(name);
-        text.lines().filter(is_its).map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+        let metrics = self.metrics().await;
+        metrics.lines().filter(is_its).map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
     /// Ends it as SIGTERM does.

@@ -9,4 +9,5 @@
 mod admission;
 mod certificates;
 mod ground;
+mod others;
 mod rotation;
