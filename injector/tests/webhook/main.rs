@@ -6,5 +6,6 @@ mod edges;
 mod fixtures;
 mod manifests;
 mod properties;
+mod reload;
 mod reviews;
 mod server;
