@@ -169,7 +169,9 @@ impl Keeper {
         let current = self.served.current();
         let mut opinion = verdict(&newest);
         let is_new = current.as_ref().is_none_or(|current| current.cert != newest.cert);
-        match current.filter(|current| is_new && opinion.is_err() && verdict(current).is_ok()) {
+        let kept = current.filter(|current| is_new && opinion.is_err() && verdict(current).is_ok());
+        self.metrics.waiting.set(i64::from(kept.is_some()));
+        match kept {
             Some(_) => {
                 tracing::info!("a new certificate waits until every caBundle verifies it");
                 opinion = Ok(());

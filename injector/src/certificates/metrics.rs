@@ -24,6 +24,8 @@ pub struct CertificateMetrics {
     pub expiry: Gauge<i64, AtomicI64>,
     /// Last moment of the authority that signs, in Unix seconds; 0 where it is not ours.
     pub authority_expiry: Gauge<i64, AtomicI64>,
+    /// 1 while a new certificate waits until every `caBundle` verifies it.
+    pub waiting: Gauge<i64, AtomicI64>,
     /// Certificates that came to be served.
     pub swaps: Counter,
     /// Steps that this replica took.
@@ -55,6 +57,11 @@ impl CertificateMetrics {
             prefix("authority_expiry_timestamp_seconds"),
             "End of the authority that signs, 0 where it is not self-managed",
             metrics.authority_expiry.clone(),
+        );
+        registry.register(
+            prefix("certificate_waiting"),
+            "1 while a new certificate waits until every caBundle verifies it",
+            metrics.waiting.clone(),
         );
         registry.register(prefix("certificate_swaps"), "Certificates that came to be served", metrics.swaps.clone());
         registry.register(prefix("certificate_steps"), "Changes of the self-managed certificate", metrics.steps.clone());

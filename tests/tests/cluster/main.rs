@@ -9,5 +9,6 @@
 mod admission;
 mod certificates;
 mod ground;
+mod mounted;
 mod others;
 mod rotation;
