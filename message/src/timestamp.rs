@@ -84,7 +84,7 @@ impl Timestamp {
 
 impl Timestamp {
     /// The text of a moment within the years 0 to 9999, which is what [`FORMAT`] makes of it: every message has one.
-    fn digits(self) -> Option<[u8; 27]> {
+    pub(crate) fn digits(self) -> Option<[u8; 27]> {
         if !self.in_range() {
             return None;
         }

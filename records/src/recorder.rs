@@ -9,8 +9,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use message::{Message, PodIdentity, Source, Timestamp, UNKNOWN, id};
+use message::{Kind, Message, PodIdentity, Role, Source, Timestamp, UNKNOWN, id};
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::draft::{Draft, Span};
@@ -99,13 +101,16 @@ pub struct Recorder {
     rules: Arc<Rules>,
     state: RecorderState,
     counts: Counts,
+    /// The message that is lent out: whose it is, is filled in once and not for each line.
+    lent: Message,
 }
 
 impl Recorder {
     /// A recorder that goes on from a state; a new source's is the default.
     #[must_use]
     pub fn new(pod: Arc<PodIdentity>, source: SourceIdentity, redactor: Arc<Redactor>, state: RecorderState) -> Self {
-        Self { pod, source, redactor, rules: Arc::default(), state, counts: Counts::default() }
+        let lent = blank(&pod, &source);
+        Self { pod, source, redactor, rules: Arc::default(), state, counts: Counts::default(), lent }
     }
 
     /// The same recorder with rules for text.
@@ -128,13 +133,21 @@ impl Recorder {
 
     /// The messages of the next line: none, one or several, numbered in order.
     pub fn record(&mut self, line: &Line<'_>, read_at: Timestamp, origin: Origin<'_>) -> Vec<Message> {
+        let mut messages = Vec::new();
+        self.record_each(line, read_at, origin, &mut |message| messages.push(message.clone()));
+        messages
+    }
+
+    /// The same, lent one after the other: most lines are one message, which is written down at once and needs no memory of
+    /// its own.
+    pub fn record_each(&mut self, line: &Line<'_>, read_at: Timestamp, origin: Origin<'_>, each: &mut dyn FnMut(&Message)) {
         let (drafts, notes) = parse::parse(&mut self.state.parser, &self.rules, line, read_at, origin);
         self.counts.lines += 1;
         self.counts.blank += u64::from(notes.blank);
         self.counts.parse_errors += u64::from(notes.parse_error);
         self.counts.invalid_utf8 += u64::from(notes.invalid_utf8);
         self.counts.cut += u64::from(line.cut);
-        self.messages(drafts, line, read_at, origin)
+        self.messages(drafts, line, read_at, origin, each);
     }
 
     /// Since when lines are held that may be the whole of a message: their next line came last at this time. Nothing where
@@ -157,11 +170,19 @@ impl Recorder {
     pub fn finish(&mut self, position: u64, read_at: Timestamp) -> Vec<Message> {
         let drafts = parse::finish(&mut self.state.parser, &self.rules);
         let line = Line { start: position, end: position, bytes: &[], cut: false, terminated: false };
-        self.messages(drafts, &line, read_at, Origin::File)
+        let mut messages = Vec::new();
+        self.messages(drafts, &line, read_at, Origin::File, &mut |message| messages.push(message.clone()));
+        messages
     }
 
-    fn messages(&mut self, drafts: Vec<Draft>, line: &Line<'_>, read_at: Timestamp, origin: Origin<'_>) -> Vec<Message> {
-        let mut messages = Vec::with_capacity(drafts.len());
+    fn messages(
+        &mut self,
+        drafts: Vec<Draft>,
+        line: &Line<'_>,
+        read_at: Timestamp,
+        origin: Origin<'_>,
+        each: &mut dyn FnMut(&Message),
+    ) {
         let mut parts = 0;
         for mut draft in drafts {
             clean::draft(&mut draft);
@@ -182,56 +203,80 @@ impl Recorder {
             if split::is_too_large(&draft) {
                 self.counts.split += 1;
                 for (index, piece) in split::split(draft).into_iter().enumerate() {
-                    messages.push(self.message(piece, index, &range));
+                    self.lend(piece, index, &range, each);
                     range.part += 1;
                 }
             } else {
-                messages.push(self.message(draft, 0, &range));
+                self.lend(draft, 0, &range, each);
                 range.part += 1;
             }
             if span.is_none() {
                 parts = range.part;
             }
         }
-        messages
     }
 
-    fn message(&mut self, draft: Draft, piece: usize, range: &Range<'_>) -> Message {
+    /// Numbers a message, gives it its identity and lends it out.
+    fn lend(&mut self, draft: Draft, piece: usize, range: &Range<'_>, each: &mut dyn FnMut(&Message)) {
         self.state.seq += 1;
         self.counts.messages += 1;
-        let pod = &self.pod;
-        let container = range.container.map(ToOwned::to_owned).or_else(|| self.source.container.clone());
-        let source = Source {
-            pod_uid: pod.pod_uid.clone(),
-            label: self.source.label.clone(),
-            generation: self.source.generation,
-            start: range.start,
-            end: range.end,
-            part: range.part,
-        };
-        let agent = draft.agent_id.or_else(|| named(pod.agent_id.as_deref()));
-        let agent = agent.or_else(|| named(draft.program_agent)).or_else(|| named(container.as_deref()));
-        Message {
-            id: id_of(&source, draft.own_id.as_deref(), piece, range.bytes),
-            run: pod.run.clone(),
-            run_id: pod.run_id.clone(),
-            step_id: pod.step_id.clone(),
-            pod: pod.pod.clone(),
-            container,
-            attempt: pod.attempt,
-            source: Some(source),
-            agent_id: agent.unwrap_or_else(|| "agent".to_owned()),
-            role: draft.role.unwrap_or_else(|| draft.kind.default_role()),
-            stage: draft.stage.or_else(|| pod.stage.clone().filter(|stage| !stage.is_empty())),
-            kind: draft.kind,
-            timestamp: draft.timestamp.unwrap_or(range.read_at),
-            seq: Some(self.state.seq),
-            channel: draft.channel.or_else(|| named(pod.channel.as_deref()).filter(|channel| channel != "run")),
-            content: draft.content,
-            tool: draft.tool,
-            attrs: draft.attrs,
-            runtime: pod.runtime.clone(),
+        let (pod, message) = (&self.pod, &mut self.lent);
+        let container = range.container.or(self.source.container.as_deref());
+        let agent = draft.agent_id.as_deref().or_else(|| named(pod.agent_id.as_deref()));
+        let agent = agent.or_else(|| named(draft.program_agent)).or_else(|| named(container)).unwrap_or("agent");
+        let stage = draft.stage.as_deref().or_else(|| pod.stage.as_deref().filter(|stage| !stage.is_empty()));
+        let channel = || named(pod.channel.as_deref()).filter(|channel| *channel != "run");
+        if let Some(source) = &mut message.source {
+            (source.start, source.end, source.part) = (range.start, range.end, range.part);
+            message.id = id_of(source, draft.own_id.as_deref(), piece, range.bytes);
         }
+        set(&mut message.container, container);
+        if message.agent_id != agent {
+            agent.clone_into(&mut message.agent_id);
+        }
+        message.role = draft.role.unwrap_or_else(|| draft.kind.default_role());
+        set(&mut message.stage, stage);
+        message.kind = draft.kind;
+        message.timestamp = draft.timestamp.unwrap_or(range.read_at);
+        message.seq = Some(self.state.seq);
+        set(&mut message.channel, draft.channel.as_deref().or_else(channel));
+        (message.content, message.tool, message.attrs) = (draft.content, draft.tool, draft.attrs);
+        each(message);
+        // What was said is not kept in memory until something else is.
+        (message.content, message.tool, message.attrs) = (None, None, Map::new());
+    }
+}
+
+/// A message of this source that says nothing yet.
+fn blank(pod: &PodIdentity, source: &SourceIdentity) -> Message {
+    let SourceIdentity { label, generation, container } = source.clone();
+    Message {
+        id: Uuid::nil(),
+        run: pod.run.clone(),
+        run_id: pod.run_id.clone(),
+        step_id: pod.step_id.clone(),
+        pod: pod.pod.clone(),
+        container,
+        attempt: pod.attempt,
+        source: Some(Source { pod_uid: pod.pod_uid.clone(), label, generation, start: 0, end: 0, part: 0 }),
+        agent_id: String::new(),
+        role: Role::Assistant,
+        stage: None,
+        kind: Kind::message(),
+        timestamp: Timestamp::new(OffsetDateTime::UNIX_EPOCH),
+        seq: None,
+        channel: None,
+        content: None,
+        tool: None,
+        attrs: Map::new(),
+        runtime: pod.runtime.clone(),
+    }
+}
+
+/// Most messages say the same here as the one before.
+fn set(field: &mut Option<String>, text: Option<&str>) {
+    if field.as_deref() != text {
+        *field = text.map(ToOwned::to_owned);
     }
 }
 
@@ -264,8 +309,8 @@ fn id_of(source: &Source, own_id: Option<&str>, piece: usize, bytes: &[u8]) -> U
 }
 
 /// A name that names something.
-fn named(name: Option<&str>) -> Option<String> {
-    name.filter(|name| !name.is_empty() && *name != UNKNOWN).map(ToOwned::to_owned)
+fn named(name: Option<&str>) -> Option<&str> {
+    name.filter(|name| !name.is_empty() && *name != UNKNOWN)
 }
 
 #[cfg(test)]

@@ -250,10 +250,10 @@ impl Pump {
     fn unsent(&self) -> Vec<String> {
         let mut ranges: Vec<(String, u64, u64, u64)> = Vec::new();
         for outgoing in self.publisher.unstored() {
-            let range = &outgoing.range;
-            match ranges.iter_mut().find(|(label, generation, ..)| *label == range.label && *generation == range.generation) {
-                Some((_, _, _, end)) => *end = (*end).max(range.end),
-                None => ranges.push((range.label.clone(), range.generation, range.start, range.end)),
+            let source = &outgoing.speaker.source;
+            match ranges.iter_mut().find(|(label, generation, ..)| *label == source.label && *generation == source.generation) {
+                Some((_, _, _, end)) => *end = (*end).max(outgoing.end),
+                None => ranges.push((source.label.clone(), source.generation, outgoing.start, outgoing.end)),
             }
         }
         let sent = ranges.into_iter().map(|(label, generation, start, end)| format!("{label} {generation} {start}..{end}"));

@@ -29,8 +29,8 @@ use control::tell_absent;
 pub use file::DELETED_IDLE;
 use followed::{Followed, Step};
 pub(crate) use outgoing::outgoing;
-pub use outgoing::{Next, Outgoing};
-use outgoing::{publish_line, publish_part};
+pub use outgoing::{Next, Outgoing, Speaker};
+use outgoing::{Press, publish_line};
 use spooled::SpoolSource;
 use turn::{Ending, Progress, Turn, is_held_too_long, new_record};
 
@@ -67,6 +67,7 @@ pub struct Reader {
     /// Whether there was nothing when it was asked last.
     was_idle: bool,
     chunk: Vec<u8>,
+    press: Press,
 }
 
 /// What every source needs to make messages.
@@ -117,6 +118,7 @@ impl Reader {
             last_searches: 0,
             was_idle: false,
             chunk: vec![0; CHUNK],
+            press: Press::default(),
         }
     }
 
@@ -198,7 +200,7 @@ impl Reader {
         // A source that was told to be at its end goes on as any other until this process ends: what comes late is sent as
         // it comes.
         let closing = self.finishing || self.closing && self.spool_end.is_none();
-        match spool.advance(closing, &mut self.made, &mut self.steps, ledger) {
+        match spool.advance(closing, &mut self.made, &mut self.press, &mut self.steps, ledger) {
             Progress::Made => self.spool_turn = true,
             Progress::Yield => {}
             Progress::Idle | Progress::Missing => return true,
@@ -254,6 +256,7 @@ impl Reader {
             ledger,
             made: &mut self.made,
             chunk: &mut self.chunk,
+            press: &mut self.press,
             closing: self.closing,
             finishing: self.finishing,
             open: self.followed.open(),

@@ -43,6 +43,16 @@ prop_compose! {
 
 proptest! {
     #[test]
+    fn a_template_serves_whatever_else_the_same_source_says(first in messages(), second in messages()) {
+        let source = second.source.clone().map(|source| Source { start: 20, end: 30, part: 0, ..source });
+        let Message { run, run_id, step_id, pod, container, attempt, .. } = first.clone();
+        let message = Message { run, run_id, step_id, pod, container, attempt, source, ..second };
+        let mut body = b"[".to_vec();
+        BodyTemplate::of(&first).write(&message, &mut body);
+        prop_assert_eq!(&body[1..], to_json(&message));
+    }
+
+    #[test]
     fn what_is_published_is_read_back_whole(message in messages()) {
         let (subject, payload) = (subject(&message), to_json(&message));
         let stored_at = datetime!(2026-11-23 10:00 UTC);
@@ -52,13 +62,34 @@ proptest! {
     }
 }
 
+fn message_of(source: Source) -> Message {
+    Message {
+        id: id::of_bytes(&source, b""),
+        run: RunIdentity { namespace: "n".to_owned(), name: "w".to_owned(), uid: "u".to_owned() },
+        run_id: None,
+        step_id: None,
+        pod: None,
+        container: None,
+        attempt: None,
+        source: Some(source),
+        agent_id: "a".to_owned(),
+        role: Role::Assistant,
+        stage: None,
+        kind: Kind::message(),
+        timestamp: Timestamp::from_unix_micros(0).unwrap(),
+        seq: None,
+        channel: None,
+        content: None,
+        tool: None,
+        attrs: Map::new(),
+        runtime: None,
+    }
+}
+
 #[test]
 fn a_source_is_written_as_the_table_holds_it_and_texts_are_escaped() {
     let source =
         Source { pod_uid: "p\"".into(), label: "l\\\n\u{7f}é".into(), generation: 0, start: 10, end: u64::MAX, part: 7 };
-    let mut writer = Writer { json: b"{".to_vec() };
-    writer.source(&source);
-    writer.json.push(b'}');
-    let written: Value = serde_json::from_slice(&writer.json).unwrap();
+    let written: Value = serde_json::from_slice(&to_json(&message_of(source.clone()))).unwrap();
     assert_eq!(written["source"], serde_json::to_value(WireSource::from(&source)).unwrap());
 }

@@ -59,8 +59,8 @@ impl Acknowledged {
         if let Some(key) = outgoing.source {
             let lost_before = self.lost > 0;
             let extent = self.extents.entry(key).or_insert_with(|| Extent::new(outgoing, lost_before));
-            extent.range.start = extent.range.start.min(outgoing.range.start);
-            extent.range.end = extent.range.end.max(outgoing.range.end);
+            extent.range.start = extent.range.start.min(outgoing.start);
+            extent.range.end = extent.range.end.max(outgoing.end);
             extent.messages += 1;
         }
         loss
@@ -82,9 +82,9 @@ impl Acknowledged {
 impl Extent {
     /// From the start of the source: what an earlier process sent, the same stream had.
     fn new(outgoing: &Outgoing, lost_before: bool) -> Self {
-        let start = if lost_before { outgoing.range.start } else { 0 };
-        let range = Source { start, part: 0, ..outgoing.range.clone() };
-        Self { range, container: outgoing.container.clone(), messages: 0 }
+        let start = if lost_before { outgoing.start } else { 0 };
+        let range = Source { start, ..outgoing.range() };
+        Self { range, container: outgoing.speaker.container.clone(), messages: 0 }
     }
 }
 

@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use async_nats::client::PublishError;
 use async_nats::connection::State;
-use async_nats::{Client, ClientError, Event, HeaderMap, Message, ServerError, Subscriber};
+use async_nats::{Client, ClientError, Event, HeaderMap, HeaderName, Message, ServerError, Subscriber, header};
 use futures_util::{FutureExt as _, StreamExt as _};
 use service::nats::NatsArgs;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::retry::{self, Answer};
 use crate::reader::Outgoing;
@@ -33,6 +34,9 @@ const CERTIFICATES_LOOK: Duration = Duration::from_secs(5);
 const RETURN_WITHIN: Duration = Duration::from_millis(100);
 /// Where the library may connect again by itself: nothing ever listens on port 0.
 const NOWHERE: &str = "tls://127.0.0.1:0";
+
+/// Marks a message that may have been sent before.
+const RESEND: HeaderName = HeaderName::from_static(message::RESEND_HEADER);
 
 /// What the client tells beside answers. A hint: events can be missed, the connection's state cannot.
 #[derive(Debug, Default)]
@@ -221,10 +225,11 @@ impl Connection {
     pub fn send(&self, outgoing: &Outgoing, number: u64, attempt: u32, with_id: bool) -> Option<Result<(), PublishError>> {
         let mut headers = HeaderMap::new();
         if with_id {
-            headers.insert("Nats-Msg-Id", outgoing.id.to_string());
+            let mut id = Uuid::encode_buffer();
+            headers.insert(header::NATS_MESSAGE_ID, &*outgoing.id.hyphenated().encode_lower(&mut id));
         }
         if outgoing.resend || attempt > 1 {
-            headers.insert(message::RESEND_HEADER, "1");
+            headers.insert(RESEND, "1");
         }
         let reply = format!("{}.{number}-{attempt}", self.inbox);
         let (subject, payload) = (outgoing.subject.clone(), outgoing.payload.clone());

@@ -28,14 +28,14 @@ impl Publisher {
         let Some(entry) = self.window.entry_mut(number) else { return };
         let Next::Message(outgoing) = &mut entry.item.next else { return };
         tracing::error!(
-            source.label = outgoing.range.label,
-            source.start = outgoing.range.start,
-            source.end = outgoing.range.end,
+            source.label = outgoing.speaker.source.label,
+            source.start = outgoing.start,
+            source.end = outgoing.end,
             reason,
             "a message was set aside"
         );
         let gap = set_aside(&pod, outgoing, reason, count);
-        (outgoing.id, outgoing.subject) = (gap.id, wire::subject(&gap));
+        (outgoing.id, outgoing.subject) = (gap.id, wire::subject(&gap).into());
         outgoing.payload = wire::to_json(&gap).into();
     }
 }

@@ -157,10 +157,11 @@ pub fn output_gap(context: &Context, spool: &SourceIdentity, container: Option<&
 
 /// In place of a message that can never be sent.
 pub fn set_aside(pod: &PodIdentity, outgoing: &Outgoing, reason: &str, number: u64) -> Message {
-    let Source { label, generation, start, end, .. } = &outgoing.range;
+    let Outgoing { speaker, start, end, .. } = outgoing;
+    let label = &speaker.source.label;
     let control = Control {
-        source: position(pod, label, *generation, *end),
-        container: outgoing.container.clone(),
+        source: position(pod, label, speaker.source.generation, *end),
+        container: speaker.container.clone(),
         content: format!("a message made of bytes {start} to {end} of `{label}` could not be sent: {reason}"),
         attrs: object(json!({ "bytes": end - start, "records": 1, "id": outgoing.id.to_string() })),
         timestamp: now(),

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use message::Timestamp;
 use records::{Counts, Cutter, Line, Origin, Recorder, SourceIdentity};
 
-use super::{Context, Next, now};
+use super::{Context, Next, Press, now};
 use crate::checkpoint::{Place, SourceRecord};
 use crate::files::tail::{Before, Tail};
 use crate::ledger::{Ledger, SourceKey};
@@ -83,20 +83,23 @@ impl Life {
     }
 
     /// Makes the messages of the next line, if there is one.
-    pub fn next_line(&mut self, made: &mut VecDeque<Next>) -> bool {
+    pub fn next_line(&mut self, made: &mut VecDeque<Next>, press: &mut Press) -> bool {
         let Some(line) = self.cutter.next_line() else {
             self.before.skip_to(self.cutter.position());
             return false;
         };
-        let messages = self.recorder.record(&line, self.arrived, Origin::File);
+        let (key, resend_below, before) = (self.key, self.resend_below, made.len());
+        self.recorder.record_each(&line, self.arrived, Origin::File, &mut |message| {
+            made.extend(press.outgoing(key, message, resend_below).map(Next::Message));
+        });
         self.before.skip_to(line.start);
         self.before.push(line.bytes);
         self.before.push(line_end(&line));
-        let end = line.end;
-        if !messages.is_empty() {
-            let place = self.place();
-            self.told = end;
-            super::publish_line(self.key, messages, &place, self.resend_below, made);
+        if made.len() > before
+            && let Some(Next::Message(last)) = made.back_mut()
+        {
+            self.told = line.end;
+            last.then = Some(self.place());
         }
         true
     }

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use message::Timestamp;
+use message::{Message, Timestamp};
 use records::{Counts, Line, Origin, Recorder, SourceIdentity};
 
-use super::{CHUNK, Context, Ending, Next, Progress, new_record, now};
+use super::{CHUNK, Context, Ending, Next, Press, Progress, new_record, now};
 use crate::SPOOL_LABEL;
 use crate::checkpoint::Place;
 use crate::exec::batch::{self, Event};
@@ -114,7 +114,14 @@ impl SpoolSource {
     }
 
     /// The next record, if there is one.
-    pub fn advance(&mut self, closing: bool, made: &mut VecDeque<Next>, steps: &mut Steps, ledger: &mut Ledger) -> Progress {
+    pub fn advance(
+        &mut self,
+        closing: bool,
+        made: &mut VecDeque<Next>,
+        press: &mut Press,
+        steps: &mut Steps,
+        ledger: &mut Ledger,
+    ) -> Progress {
         if self.cut == Some(self.position) && self.within == 0 {
             self.flush(ledger, made);
             return Progress::Made;
@@ -148,38 +155,35 @@ impl SpoolSource {
         };
         let container = Some(entry.container).filter(|name| !name.is_empty());
         let read_at = Timestamp::from_unix_micros(entry.accepted_at).unwrap_or_else(now);
-        let messages = match event {
-            Said::Record(line) => self.recorder.record(&line, read_at, Origin::Socket { container }),
+        let (key, resend_below, before) = (self.key, self.resend_below, made.len());
+        let mut publish = |message: &Message| made.extend(press.outgoing(key, message, resend_below).map(Next::Message));
+        match event {
+            Said::Record(line) => self.recorder.record_each(&line, read_at, Origin::Socket { container }, &mut publish),
             Said::Event(Event::Line { stream, bytes, cut }) => {
                 let line = Line { start: line_start, end: line_end, bytes, cut, terminated: !cut };
-                self.recorder.record(&line, read_at, Origin::Output { container, stream: stream.name() })
+                let origin = Origin::Output { container, stream: stream.name() };
+                self.recorder.record_each(&line, read_at, origin, &mut publish);
             }
             Said::Event(Event::Missed(missed)) => {
-                vec![super::control::output_gap(&self.context, &self.identity, container, line_start, &missed)]
+                publish(&super::control::output_gap(&self.context, &self.identity, container, line_start, &missed));
             }
-            Said::Event(Event::Started(started)) => {
-                steps.started(entry.container, started.session, ledger);
-                Vec::new()
-            }
-            Said::Event(Event::Ended(ended)) => {
-                steps.ended(entry.container, &ended, ledger);
-                Vec::new()
-            }
-            Said::Nothing => Vec::new(),
-        };
+            Said::Event(Event::Started(started)) => steps.started(entry.container, started.session, ledger),
+            Said::Event(Event::Ended(ended)) => steps.ended(entry.container, &ended, ledger),
+            Said::Nothing => {}
+        }
         if line_end < end {
             // A frame is read again as a whole, so the place to go on from moves only over all of it.
             self.within = entry.raw.len() - usize::try_from(end - line_end).unwrap_or(0);
-            super::publish_part(self.key, messages, self.resend_below, made);
             return Progress::Made;
         }
         self.within = 0;
         self.position = end;
         self.used += length;
-        if !messages.is_empty() {
-            let place = self.place();
+        if made.len() > before
+            && let Some(Next::Message(last)) = made.back_mut()
+        {
             self.told = end;
-            super::publish_line(self.key, messages, &place, self.resend_below, made);
+            last.then = Some(self.place());
         }
         Progress::Made
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use records::{Counts, Recorder, SourceIdentity};
 
-use super::{Context, Next, now};
+use super::{Context, Next, Press, now};
 use crate::checkpoint::{FileIdentity, Place, SourceRecord};
 use crate::ledger::{Ledger, SourceKey};
 
@@ -14,6 +14,7 @@ pub struct Turn<'a> {
     pub ledger: &'a mut Ledger,
     pub made: &'a mut VecDeque<Next>,
     pub chunk: &'a mut [u8],
+    pub press: &'a mut Press,
     /// Whether the step is over: each source is told to be at its end, and goes on as before until this process ends.
     pub closing: bool,
     /// Whether this process is to end.

@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use message::{PodIdentity, RunIdentity, Source};
 use uuid::Uuid;
 
 use super::Acknowledged;
 use crate::ledger::SourceKey;
-use crate::reader::Outgoing;
+use crate::reader::{Outgoing, Speaker};
 
 fn pod() -> PodIdentity {
     PodIdentity {
@@ -21,16 +23,17 @@ fn pod() -> PodIdentity {
 }
 
 fn outgoing(key: u32, label: &str, start: u64, end: u64) -> Outgoing {
-    let range = Source { pod_uid: "pod-1".to_owned(), label: label.to_owned(), generation: 1, start, end, part: 0 };
+    let source = Source { pod_uid: "pod-1".to_owned(), label: label.to_owned(), generation: 1, start, end, part: 0 };
     Outgoing {
         source: Some(SourceKey(key)),
-        range,
+        speaker: Arc::new(Speaker { source, container: None }),
+        start,
+        end,
         id: Uuid::nil(),
         subject: "workflow.x".into(),
         payload: "{}".into(),
         resend: false,
         then: None,
-        container: None,
     }
 }
 

@@ -92,7 +92,7 @@ impl FileSource {
     pub(super) fn read(&mut self, turn: &mut Turn<'_>) -> io::Result<Progress> {
         let State::Reading(reading) = &mut self.state else { return Ok(Progress::Idle) };
         let Reading { life, tail } = &mut **reading;
-        if !turn.made.is_empty() || life.next_line(turn.made) {
+        if !turn.made.is_empty() || life.next_line(turn.made, turn.press) {
             return Ok(Progress::Made);
         }
         if let Some(decided) = self.decided
