@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what the product costs, beside the best that can be written without it, in one and the same run.
 
 mod ground;
+mod injector;
 mod lines;
 mod proc;
 mod report;
@@ -27,12 +28,16 @@ enum Part {
     ///
     /// Each figure stands beside that of a publisher which sends the very same messages, made beforehand, and does nothing
     /// else: same server, same run, turn about. Medians; what decides is the ratio.
-    Sidecar(SidecarArguments),
+    Sidecar(PartArguments),
+    /// Measures the injector: its handler alone at three sizes, whole requests over TLS, and memory
+    ///
+    /// Requests stand beside those to a server of the same libraries that answers without looking. Medians.
+    Injector(PartArguments),
 }
 
-/// Arguments of `cargo xtask bench sidecar`.
+/// Arguments of each part.
 #[derive(Args)]
-struct SidecarArguments {
+struct PartArguments {
     /// Also writes the rows to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -49,22 +54,30 @@ struct SidecarArguments {
 
 /// Builds what is measured, measures it and shows the rows.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let Part::Sidecar(arguments) = &arguments.part;
-    if !arguments.no_build {
-        stage::run("release build", build)?;
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let scale = if arguments.quick { rounds::Scale::quick() } else { rounds::Scale::whole(arguments.rounds) };
-    let rows = runtime.block_on(rounds::run(scale))?;
-    report::show(&rows)?;
+    let (rows, measured, arguments) = match &arguments.part {
+        Part::Sidecar(arguments) => {
+            if !arguments.no_build {
+                stage::run("release build", || built(&["--package", "sidecar", "--package", "bare", "--bins"]))?;
+            }
+            let scale = if arguments.quick { rounds::Scale::quick() } else { rounds::Scale::whole(arguments.rounds) };
+            (runtime.block_on(rounds::run(scale))?, "sidecar", arguments)
+        }
+        Part::Injector(arguments) => {
+            let rounds = if arguments.quick { 1 } else { arguments.rounds };
+            (runtime.block_on(injector::run(rounds, !arguments.no_build))?, "injector", arguments)
+        }
+    };
+    report::show(&rows, measured)?;
     if let Some(path) = &arguments.json {
         report::write_json(&rows, path).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
 
-fn build() -> anyhow::Result<()> {
-    let arguments = ["build", "--quiet", "--release", "--package", "sidecar", "--package", "bare", "--bins"];
+/// Builds programs for measuring.
+fn built(what: &[&str]) -> anyhow::Result<()> {
+    let arguments = [&["build", "--quiet", "--release"], what].concat();
     let status = cargo::command(&arguments).current_dir(repository()?).status().context("cannot run cargo")?;
     if !status.success() {
         bail!("`cargo {}` failed", arguments.join(" "));

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 pub enum Bar {
     /// At least so much of the bare publisher's figure.
     Ratio(f64),
+    /// At least this much.
+    AtLeast(f64),
     /// At most this much.
     AtMost(f64),
     /// Below this.
@@ -53,6 +55,7 @@ impl Row {
     fn holds(&self) -> Option<bool> {
         match self.bar {
             Bar::Ratio(bar) => Some(self.ratio() >= bar),
+            Bar::AtLeast(bar) => Some(median(&self.values) >= bar),
             Bar::AtMost(bar) => Some(median(&self.values) <= bar),
             Bar::Below(bar) => Some(median(&self.values) < bar),
             Bar::None => None,
@@ -77,6 +80,7 @@ impl Row {
     fn bar_text(&self) -> Option<String> {
         match self.bar {
             Bar::Ratio(bar) => Some(format!(">= {bar} x bare")),
+            Bar::AtLeast(bar) => Some(format!(">= {bar} {}", self.unit)),
             Bar::AtMost(bar) => Some(format!("<= {bar} {}", self.unit)),
             Bar::Below(bar) => Some(format!("< {bar} {}", self.unit)),
             Bar::None => None,
@@ -84,14 +88,14 @@ impl Row {
     }
 }
 
-/// Prints the table.
-pub fn show(rows: &[Row]) -> std::io::Result<()> {
+/// Prints the table; `measured` is what stands beside the bare figure.
+pub fn show(rows: &[Row], measured: &str) -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
     writeln!(
         output,
         "{:width$}  {:>10} {:>21}  {:>10} {:>21}  {:>6}  {:16} unit",
-        "row", "sidecar", "spread", "bare", "spread", "ratio", "bar"
+        "row", measured, "spread", "bare", "spread", "ratio", "bar"
     )?;
     for row in rows {
         let spread = |values: &[f64]| format!("{}..{}", figure(lowest(values)), figure(highest(values)));
