@@ -9,6 +9,7 @@ use service::logs::LogArgs;
 
 use crate::annotations::bounds;
 use crate::certificates::options::CertificateArgs;
+use crate::cluster::ClusterArgs;
 use crate::credentials::CredentialsArgs;
 use crate::offline::command::{ExplainArgs, InjectArgs, UninjectArgs};
 use crate::options::{Bounds, Options, OuterRun, Resources};
@@ -66,6 +67,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
     pub certificate: CertificateArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
+    pub cluster: ClusterArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
     pub pods: PodArgs,

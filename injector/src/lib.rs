@@ -6,7 +6,7 @@
 //! From a review to its answer: [`review`] reads it, [`policy`] decides who is looked at, [`plan`] says what such a pod should have in it
 //! (with [`runtime`], [`identity`], [`annotations`], [`files`] and [`container`]), [`patch`] brings the pod there and checks itself,
 //! [`mutate`] ties these together, [`server`] speaks TLS and HTTP. [`offline`] does the same to manifests. Beside reviews,
-//! [`certificates`] keeps what the API server verifies.
+//! [`certificates`] keeps what the API server verifies, and [`owners`] who owns which Job.
 
 pub mod annotations;
 pub mod certificates;
@@ -23,6 +23,7 @@ pub mod note;
 pub mod offline;
 pub mod options;
 pub mod ours;
+pub mod owners;
 pub mod patch;
 pub mod paths;
 pub mod plan;

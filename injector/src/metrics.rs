@@ -1,8 +1,11 @@
 //! What the injector counts. Labels are codes of a known set: no names of pods or namespaces.
 
+use std::sync::atomic::AtomicI64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -24,6 +27,36 @@ pub struct DecisionLabels {
 pub struct RefusalLabels {
     /// Why.
     pub reason: &'static str,
+}
+
+/// Metrics of the watch of Jobs.
+#[derive(Clone, Debug, Default)]
+pub struct OwnerMetrics {
+    /// Jobs in memory.
+    pub jobs: Gauge<i64, AtomicI64>,
+    /// Times when all Jobs were listed: at the start, and after a watch that could not go on.
+    pub lists: Counter,
+    /// Watches that failed.
+    pub failures: Counter,
+    /// Reviews that went on without the owner of their pod's Job.
+    pub timeouts: Counter,
+}
+
+impl OwnerMetrics {
+    /// Registers everything.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("agentcomms_injector_jobs", "Jobs whose owners are known", metrics.jobs.clone());
+        registry.register("agentcomms_injector_job_lists", "Times when all jobs were listed", metrics.lists.clone());
+        registry.register("agentcomms_injector_job_watch_failures", "Watches of jobs that failed", metrics.failures.clone());
+        registry.register(
+            "agentcomms_injector_owner_timeouts",
+            "Reviews that went on without the owner of their pod's job",
+            metrics.timeouts.clone(),
+        );
+        metrics
+    }
 }
 
 /// The webhook's metrics.

@@ -90,6 +90,12 @@ impl Uncaptured {
     }
 }
 
+/// The uid of the Job whose owner must be known to say whose messages a pod's are; none for most pods.
+#[must_use]
+pub fn awaited_job(pod: Pod<'_>, options: &Options) -> Option<String> {
+    (of(pod)?.name() == native::Native.name()).then(|| native::promised_by(pod, options))?
+}
+
 /// The runtime that a pod is a step of; the first one that claims it.
 #[must_use]
 pub fn of(pod: Pod<'_>) -> Option<&'static dyn Runtime> {

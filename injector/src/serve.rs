@@ -13,8 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::certificates::keeper::Keeper;
 use crate::certificates::metrics::CertificateMetrics;
+use crate::certificates::options::Mode;
 use crate::cli::ServeArgs;
-use crate::metrics::Metrics;
+use crate::cluster::Cluster;
+use crate::metrics::{Metrics, OwnerMetrics};
+use crate::owners::Owners;
 use crate::server::{self, Webhook};
 
 /// Endpoints hear of a lost readiness within a few seconds; until then new reviews still come.
@@ -34,6 +37,7 @@ pub struct Bound {
     webhook: Arc<Webhook>,
     registry: Arc<Registry>,
     keeper: Keeper,
+    cluster: Option<Cluster>,
     /// Whether it is ready, to be asked while it serves.
     pub readiness: Readiness,
 }
@@ -53,8 +57,13 @@ pub async fn bind(arguments: ServeArgs) -> anyhow::Result<Bound> {
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let readiness = Readiness::default();
-    let source = arguments.certificate.source().await?;
+    let cluster = match arguments.certificate.mode() {
+        Mode::Files => arguments.cluster.connect_if_there().await?,
+        _ => Some(arguments.cluster.connect().await?),
+    };
+    let source = arguments.certificate.source(cluster.as_ref())?;
     let keeper = Keeper::new(source, CertificateMetrics::register(&mut registry), readiness.clone())?;
+    let owners = cluster.as_ref().map(|_| Arc::new(Owners::new(OwnerMetrics::register(&mut registry))));
     let config = service::tls::server_config(keeper.served(), &["h2", "http/1.1"])?;
     let listener = admin::bind("reviews", arguments.listen).await?;
     let admin_listener = admin::bind("health and metrics", arguments.admin_listen).await?;
@@ -74,9 +83,10 @@ pub async fn bind(arguments: ServeArgs) -> anyhow::Result<Bound> {
         listener,
         admin_listener,
         acceptor: TlsAcceptor::from(Arc::new(config)),
-        webhook: Arc::new(Webhook { options, metrics }),
+        webhook: Arc::new(Webhook { options, metrics, owners }),
         registry: Arc::new(registry),
         keeper,
+        cluster,
         readiness,
     })
 }
@@ -89,6 +99,9 @@ impl Bound {
         let closed = CancellationToken::new();
         let keeping = tokio::spawn(self.keeper.run(closed.clone()));
         let admin = tokio::spawn(admin::serve(self.admin_listener, readiness.clone(), self.registry, closed.clone()));
+        if let (Some(cluster), Some(owners)) = (self.cluster, &self.webhook.owners) {
+            tokio::spawn(owners.clone().follow(cluster.client, closed.clone()));
+        }
         let reviews = CancellationToken::new();
         let serving = server::serve(self.listener, self.acceptor, self.webhook, reviews.clone(), DRAIN);
         let stopping = async {

@@ -23,8 +23,11 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::{DecisionLabels, Metrics, RefusalLabels};
 use crate::mutate::{self, Outcome};
 use crate::options::Options;
-use crate::policy::Reason;
+use crate::owners::{self, Owners};
+use crate::pod::{Owner, Pod};
+use crate::policy::{self, Reason};
 use crate::review::{self, Review};
+use crate::runtime;
 
 /// Where the API server sends reviews.
 pub const PATH: &str = "/mutate";
@@ -42,19 +45,21 @@ pub struct Webhook {
     pub options: Options,
     /// Metrics.
     pub metrics: Metrics,
+    /// Owners of Jobs, where there is an API server to learn them from.
+    pub owners: Option<Arc<Owners>>,
 }
 
 impl Webhook {
-    /// Answers one body.
-    #[must_use]
-    pub fn answer(&self, body: &[u8]) -> (StatusCode, String) {
+    /// Answers one body. It waits for nothing but the owner of a Job, and for that not long.
+    pub async fn answer(&self, body: &[u8]) -> (StatusCode, String) {
         let started = Instant::now();
         let review = match Review::parse(body) {
             Ok(review) => review,
             Err(error) => return self.refuse(StatusCode::BAD_REQUEST, "no_review", &error.to_string()),
         };
         let outcome = if review.is_pod_creation {
-            mutate::pod(&review.object, body.len(), &review.namespace, None, &self.options)
+            let outer = self.outer(Pod(&review.object)).await;
+            mutate::pod(&review.object, body.len(), &review.namespace, outer.as_deref(), &self.options)
         } else {
             Outcome { reason: Reason::NotPod, patch: None, notes: Vec::new(), runtime: None, fault: None }
         };
@@ -62,6 +67,15 @@ impl Webhook {
         let answer = review::answer(&review.uid, &review.api_version, &outcome).to_string();
         self.metrics.review_seconds.observe(started.elapsed().as_secs_f64());
         (StatusCode::OK, answer)
+    }
+
+    async fn outer(&self, pod: Pod<'_>) -> Option<Arc<Owner>> {
+        let owners = self.owners.as_ref()?;
+        if policy::decide(pod, &self.options).is_err() {
+            return None;
+        }
+        let job = runtime::awaited_job(pod, &self.options)?;
+        owners.of_job(&job, owners::PATIENCE).await
     }
 
     fn tell(&self, review: &Review, outcome: &Outcome) {
@@ -111,7 +125,7 @@ impl Webhook {
             return self.refuse(StatusCode::METHOD_NOT_ALLOWED, "method", "reviews come by POST");
         }
         match tokio::time::timeout(BODY_TIME, Limited::new(request.into_body(), MAX_BODY).collect()).await {
-            Ok(Ok(body)) => self.answer(&body.to_bytes()),
+            Ok(Ok(body)) => self.answer(&body.to_bytes()).await,
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
                 self.refuse(StatusCode::PAYLOAD_TOO_LARGE, "body_size", "the body has more than 7 MiB")
             }

@@ -10,7 +10,7 @@ use super::files::{Files, Seen};
 use super::keeper::Source;
 use super::policy::Lifetimes;
 use super::store::Store;
-use crate::cluster;
+use crate::cluster::Cluster;
 
 /// An authority must outlast several certificates: one is replaced while another that it signed is still served.
 const LEAVES_PER_AUTHORITY: u32 = 4;
@@ -57,33 +57,33 @@ pub struct CertificateArgs {
     /// The `MutatingWebhookConfiguration` that calls this injector
     #[arg(long, env = "AGENT_COMMS_WEBHOOK_CONFIGURATION", default_value = "agent-comms-injector", value_name = "NAME")]
     pub webhook_configuration: String,
-    /// Namespace of the injector; by default that of its service account
-    #[arg(long, env = "AGENT_COMMS_NAMESPACE", value_name = "NAME")]
-    pub namespace: Option<String>,
-    /// How to reach the API server, a kubeconfig file; by default `KUBECONFIG`, else the service account
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
 }
 
 impl CertificateArgs {
-    /// What the settings mean.
-    pub async fn source(self) -> anyhow::Result<Source> {
-        let mode = self.certificate_mode.unwrap_or(if self.tls_cert.is_some() { Mode::Files } else { Mode::SelfManaged });
+    /// Who makes and renews the certificate.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.certificate_mode.unwrap_or(if self.tls_cert.is_some() { Mode::Files } else { Mode::SelfManaged })
+    }
+
+    /// What the settings mean, in this cluster.
+    pub fn source(self, cluster: Option<&Cluster>) -> anyhow::Result<Source> {
+        let mode = self.mode();
         if mode == Mode::SelfManaged {
-            return self.self_managed().await;
+            return self.self_managed(cluster);
         }
         let (Some(certificate), Some(key)) = (self.tls_cert.clone(), self.tls_key.clone()) else {
             bail!("certificates from files need --tls-cert and --tls-key");
         };
         let files = Files { certificate, key };
         let store = match mode {
-            Mode::CertManager => Some(self.store().await?.0),
+            Mode::CertManager => Some(self.store(cluster)?),
             _ => None,
         };
         Ok(Source::Files { files, seen: Seen::default(), store })
     }
 
-    async fn self_managed(self) -> anyhow::Result<Source> {
+    fn self_managed(self, cluster: Option<&Cluster>) -> anyhow::Result<Source> {
         if self.tls_cert.is_some() {
             bail!("a self-managed certificate comes from no file: leave out --tls-cert and --tls-key");
         }
@@ -92,19 +92,18 @@ impl CertificateArgs {
             bail!("an authority must last {LEAVES_PER_AUTHORITY} times as long as a certificate, at least");
         }
         let lifetimes = Lifetimes { leaf, authority, overlap: self.authority_overlap };
-        let (store, namespace) = self.store().await?;
+        let store = self.store(cluster)?;
         let mut names = self.certificate_names;
-        if names.is_empty() {
-            names.push(format!("agent-comms-injector.{namespace}.svc"));
+        if let Some(cluster) = cluster.filter(|_| names.is_empty()) {
+            names.push(format!("agent-comms-injector.{}.svc", cluster.namespace));
         }
         Ok(Source::SelfManaged { store, names, lifetimes, introduced: None })
     }
 
-    async fn store(&self) -> anyhow::Result<(Store, String)> {
-        let client = cluster::client(self.kubeconfig.as_deref()).await.context("the certificate needs the API server")?;
-        let namespace = self.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-        let store = Store::new(client, &namespace, &self.certificate_secret, &self.webhook_configuration);
-        Ok((store, namespace))
+    fn store(&self, cluster: Option<&Cluster>) -> anyhow::Result<Store> {
+        let cluster = cluster.context("the certificate needs the API server")?;
+        let names = (&self.certificate_secret, &self.webhook_configuration);
+        Ok(Store::new(cluster.client.clone(), &cluster.namespace, names.0, names.1))
     }
 }
 

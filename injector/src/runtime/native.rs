@@ -80,6 +80,13 @@ impl Runtime for Native {
     }
 }
 
+/// The uid of the Job whose owner a pod's labels promise to be its run.
+#[must_use]
+pub fn promised_by(pod: Pod<'_>, options: &Options) -> Option<String> {
+    follows_outer_run(pod, options)?;
+    pod.owner().map(|job| job.uid)
+}
+
 /// The kind's setting and the name of the run above the Job that a pod's labels promise.
 fn follows_outer_run<'a>(pod: Pod<'a>, options: &'a Options) -> Option<(&'a OuterRun, &'a str)> {
     pod.owner().filter(|owner| owner.kind == "Job")?;

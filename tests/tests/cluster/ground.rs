@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
 use neighbours::Kubernetes;
+use neighbours::kubernetes::Access;
 use serde_json::{Value, json};
 use service::admin::Readiness;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,7 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct Ground {
     pub name: &'static str,
     pub client: kube::Client,
-    kubernetes: &'static Kubernetes,
+    admin: Access,
 }
 
 /// An injector, which ends with this value.
@@ -39,10 +40,14 @@ pub struct Replica {
 impl Ground {
     /// A namespace `NAME` for injectors, and `NAME-steps` for pods, whose label the webhook asks for.
     pub async fn new(name: &'static str) -> Self {
+        Self::of(Kubernetes::shared().await.unwrap(), name).await
+    }
+
+    /// The same in an API server of the test's own.
+    pub async fn of(kubernetes: &Kubernetes, name: &'static str) -> Self {
         service::tls::install_provider();
-        let kubernetes = Kubernetes::shared().await.unwrap();
-        let client = kubernetes.admin().client().await.unwrap();
-        let ground = Self { name, client, kubernetes };
+        let admin = kubernetes.admin().clone();
+        let ground = Self { name, client: admin.client().await.unwrap(), admin };
         ground.make_namespace(name, &json!({})).await;
         ground.make_namespace(&ground.steps(), &json!({ "test": name })).await;
         ground
@@ -60,7 +65,7 @@ impl Ground {
 
     /// Starts an injector that manages its own certificate, with further arguments.
     pub async fn start(&self, arguments: &[&str]) -> Replica {
-        let kubeconfig = self.kubernetes.admin().kubeconfig().to_str().unwrap();
+        let kubeconfig = self.admin.kubeconfig().to_str().unwrap();
         let fixed = ["injector", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--kubeconfig", kubeconfig];
         let own = ["--namespace", self.name, "--webhook-configuration", self.name, "--certificate-names", "localhost"];
         let words = fixed.iter().chain(&own).chain(arguments);

@@ -11,4 +11,5 @@ mod certificates;
 mod ground;
 mod mounted;
 mod others;
+mod owners;
 mod rotation;

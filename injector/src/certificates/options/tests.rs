@@ -29,9 +29,10 @@ fn a_certificate_comes_with_its_key() {
     assert!(parse(&["--tls-cert", "a", "--tls-key", "b"]).is_ok());
 }
 
-#[tokio::test]
-async fn settings_that_contradict_each_other_are_refused() {
-    let cases: [(&[&str], &str); 3] = [
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let cases: [(&[&str], &str); 4] = [
+        (&[], "the certificate needs the API server"),
         (&["--certificate-mode", "files"], "certificates from files need --tls-cert and --tls-key"),
         (
             &["--certificate-mode", "self-managed", "--tls-cert", "a", "--tls-key", "b"],
@@ -43,7 +44,7 @@ async fn settings_that_contradict_each_other_are_refused() {
         ),
     ];
     for (words, expected) in cases {
-        let error = parse(words).unwrap().source().await.unwrap_err();
+        let error = parse(words).unwrap().source(None).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 }
