@@ -53,6 +53,19 @@ pub struct SourceRecord {
     /// A line that ends here by decision, not by its bytes, was or may have been sent: reading again cuts the same.
     #[serde(default)]
     pub cut: Option<u64>,
+    /// Where it was read beyond the place: messages of these bytes may be stored, so that other bytes there are of another
+    /// life. A version that does not know this can do without, so it has no format version of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<Mark>,
+}
+
+/// By which bytes a file is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Where they end.
+    pub offset: u64,
+    /// Their checksum.
+    pub before: u32,
 }
 
 /// A place in a source to go on from: everything below it is acknowledged.

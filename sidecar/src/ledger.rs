@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
-use crate::checkpoint::{Checkpoint, FileIdentity, Place, SourceRecord};
+use crate::checkpoint::{Checkpoint, FileIdentity, Mark, Place, SourceRecord};
 use crate::steps::StepRecord;
 
 /// Names a source within this process.
@@ -31,6 +31,8 @@ pub struct Ledger {
     changed: bool,
     /// Whether the last attempt to write the checkpoint failed.
     unsaved: bool,
+    /// How often it was written.
+    saves: u64,
 }
 
 impl Ledger {
@@ -105,6 +107,17 @@ impl Ledger {
                 record.cut = None;
             }
             record.place = place;
+            record.read = record.read.filter(|read| read.offset > record.place.offset);
+            self.changed = true;
+        }
+    }
+
+    /// A file was read up to here. Before anything of a life is sent this is to be on disk once.
+    pub fn read(&mut self, key: SourceKey, mark: Mark) {
+        if let Some(record) = self.sources.get_mut(&key)
+            && mark.offset > record.read.map_or(record.place.offset, |read| read.offset)
+        {
+            record.read = Some(mark);
             self.changed = true;
         }
     }
@@ -190,6 +203,13 @@ impl Ledger {
     /// The checkpoint was written, or could not be.
     pub fn was_saved(&mut self, saved: bool) {
         self.unsaved = !saved;
+        self.saves += u64::from(saved);
+    }
+
+    /// How often the checkpoint was written: what was told before the last time is on disk.
+    #[must_use]
+    pub fn saves(&self) -> u64 {
+        self.saves
     }
 
     /// Whether the checkpoint can be written, as far as the last attempt tells.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Checkpoint, FILE, FileIdentity, Found, Place, SourceRecord, Store};
+use super::{Checkpoint, FILE, FileIdentity, Found, Mark, Place, SourceRecord, Store};
 
 fn checkpoint(offset: u64) -> Checkpoint {
     let source = SourceRecord {
@@ -11,6 +11,7 @@ fn checkpoint(offset: u64) -> Checkpoint {
         place: Place { offset, before: 7, ..Place::default() },
         file: Some(FileIdentity { device: 1, inode: 2, born: Some(3) }),
         cut: None,
+        read: Some(Mark { offset: offset.saturating_add(1), before: 8 }),
     };
     Checkpoint { generations: [(source.label.clone(), 2)].into(), sources: vec![source], ..Checkpoint::default() }
 }
@@ -32,6 +33,20 @@ fn what_is_saved_is_loaded() {
     let Found::Checkpoint(found) = store.load(1).unwrap() else { panic!("not found") };
     assert_eq!(found, checkpoint(u64::MAX));
     assert_eq!(files(&directory), [FILE]);
+}
+
+#[test]
+fn what_was_written_before_files_had_marks_is_loaded() {
+    let directory = TempDir::new().unwrap();
+    let written = r#"{"sources":[{"label":"main:/logs/a.log","container":"main","generation":2,"offset":1,
+        "state":{"version":"1","seq":0,"parser":{}},"before":7,"file":{"device":1,"inode":2,"born":3},"cut":null}],
+        "generations":{"main:/logs/a.log":2},"pod_uid":null,"steps":{}}"#;
+    let line = format!("agent-comms-checkpoint 1 {:08x}\n", crc32fast::hash(written.as_bytes()));
+    std::fs::write(directory.path().join(FILE), line + written).unwrap();
+    let Found::Checkpoint(found) = Store::new(directory.path()).load(1).unwrap() else { panic!("not used") };
+    let mut expected = checkpoint(1);
+    expected.sources[0].read = None;
+    assert_eq!(found, expected);
 }
 
 #[test]

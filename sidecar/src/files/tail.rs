@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use super::stat::{Seen, Stat};
+use crate::checkpoint::Mark;
 
 /// How many bytes before a position are compared, at most.
 const BEFORE: u64 = 256;
@@ -103,6 +104,20 @@ impl Tail {
         self.offset = offset;
         self.before = before;
         Ok(true)
+    }
+
+    /// Whether it has the bytes that were read at an earlier time.
+    pub fn has(&self, mark: Mark) -> io::Result<bool> {
+        if self.look()?.seen.size < mark.offset {
+            return Ok(false);
+        }
+        Ok(crc32fast::hash(&bytes_before(&self.file, mark.offset)?) == mark.before)
+    }
+
+    /// By what it is known again that it was read up to here.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { offset: self.offset, before: crc32fast::hash(&self.before) }
     }
 
     /// Reads what was appended, at most `buffer`.

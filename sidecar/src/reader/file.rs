@@ -49,6 +49,10 @@ pub struct FileSource {
     decided: Option<Decided>,
     /// Whether this process has compared it with the checkpoint.
     checked: bool,
+    /// How often the ledger had been saved when it was told last how far this file was read.
+    marked_at: u64,
+    /// Whether the checkpoint tells this life from another by bytes: nothing is sent before.
+    is_marked: bool,
     /// Where it was told to be at its end, since the step is over.
     pub told_end: Option<u64>,
     /// Whether it waits for its turn.
@@ -112,6 +116,8 @@ impl FileSource {
             failing_since: None,
             decided: None,
             checked: false,
+            marked_at: 0,
+            is_marked: false,
             told_end: None,
             queued: false,
         }

@@ -1,3 +1,4 @@
+mod anew;
 mod cases;
 mod closed;
 mod model;

@@ -52,7 +52,7 @@ pub enum Progress {
 
 /// A record of a source that starts.
 pub fn new_record(label: &str, container: Option<String>, generation: u64, file: Option<FileIdentity>) -> SourceRecord {
-    SourceRecord { label: label.to_owned(), container, generation, place: Place::default(), file, cut: None }
+    SourceRecord { label: label.to_owned(), container, generation, place: Place::default(), file, cut: None, read: None }
 }
 
 /// Whether what a recorder holds has waited long enough for more.

@@ -77,9 +77,14 @@ impl FileSource {
         self.position(ledger) + self.life().map_or(0, |life| life.pending() as u64)
     }
 
-    /// Bytes that were seen and never read. With fewer than were read it is another life, of which none were.
-    pub fn unread(&self, ledger: &Ledger) -> u64 {
-        self.size.checked_sub(self.read_to(ledger)).unwrap_or(self.size)
+    /// Bytes that are known and not read, if something is. With fewer than were read it is another life, of which none were.
+    pub fn unread(&self, ledger: &Ledger) -> Option<u64> {
+        let read = self.read_to(ledger);
+        let read_before = ledger.record(self.key).and_then(|record| record.read).map_or(0, |read| read.offset);
+        if self.size < read.max(read_before) {
+            return Some(self.size);
+        }
+        Some(self.size - read).filter(|bytes| *bytes > 0)
     }
 
     /// It is not open, and no name leads to it: what was read of it is sent, what was seen of it and never read is told.
@@ -89,7 +94,7 @@ impl FileSource {
             // Its name may come back.
             held.life.flush(turn.context, Some(turn.ledger), turn.made);
         }
-        if unread > 0 {
+        if let Some(unread) = unread {
             let ending = self.ending(turn.ledger);
             tracing::warn!(
                 source.label = ending.identity.label,

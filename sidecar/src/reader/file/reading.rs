@@ -30,7 +30,11 @@ impl FileSource {
             return Err(io::Error::other("nothing is known of where it is to be read on"));
         };
         let mut tail = Tail::new(file);
-        let same = match tail.go_on_at(record.place.offset, record.place.before) {
+        if !self.checked {
+            self.is_marked = record.place.offset > 0 || record.read.is_some();
+        }
+        let same = tail.go_on_at(record.place.offset, record.place.before);
+        let same = match same.and_then(|same| Ok(same && record.read.map_or(Ok(true), |read| tail.has(read))?)) {
             Ok(same) => same,
             Err(error) => {
                 self.state = State::Resting(tail.into_file());
@@ -92,7 +96,17 @@ impl FileSource {
     pub(super) fn read(&mut self, turn: &mut Turn<'_>) -> io::Result<Progress> {
         let State::Reading(reading) = &mut self.state else { return Ok(Progress::Idle) };
         let Reading { life, tail } = &mut **reading;
-        if !turn.made.is_empty() || life.next_line(turn.made, turn.press) {
+        if !turn.made.is_empty() {
+            return Ok(Progress::Made);
+        }
+        if life.next_line(turn.made, turn.press) {
+            if !self.is_marked && turn.made.iter().any(|next| matches!(next, Next::Message(_))) {
+                self.is_marked = true;
+                // Of many files that begin together, the first has this written down for all.
+                if turn.ledger.saves() == self.marked_at {
+                    turn.made.push_front(Next::Sync);
+                }
+            }
             return Ok(Progress::Made);
         }
         if let Some(decided) = self.decided
@@ -112,6 +126,8 @@ impl FileSource {
                 self.read_at = Instant::now();
                 self.decided = None;
                 life.push(&turn.chunk[..length]);
+                turn.ledger.read(self.key, tail.mark());
+                self.marked_at = turn.ledger.saves();
                 self.size = self.size.max(tail.seen().size);
                 self.largest = self.largest.max(self.size);
                 Ok(Progress::Yield)
@@ -213,6 +229,9 @@ impl FileSource {
             lost_bytes = lost,
             "a file was cut or written anew; lines written just before that may be lost"
         );
+        if !std::mem::take(&mut self.is_marked) {
+            turn.made.push_back(Next::Sync);
+        }
         life.flush(turn.context, None, turn.made);
         tell_gap(turn, self.key, &life.identity, life.position(), "file_replaced", lost);
         turn.made.push_back(Next::Closed(self.key));

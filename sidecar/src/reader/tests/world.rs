@@ -64,6 +64,8 @@ pub struct World {
     ids: HashMap<Uuid, String>,
     /// Whether the checkpoint can be written.
     pub can_save: bool,
+    /// How often something had to be written down before it could go on.
+    pub syncs: usize,
     /// How text is read.
     pub rules: Arc<Rules>,
 }
@@ -73,8 +75,17 @@ impl World {
         let directory = TempDir::new().unwrap();
         std::fs::create_dir(directory.path().join("logs")).unwrap();
         let (stream, ids) = (Vec::new(), HashMap::new());
-        let mut world =
-            Self { directory, setup, checkpoint: None, process: None, stream, ids, can_save: true, rules: Arc::default() };
+        let mut world = Self {
+            directory,
+            setup,
+            checkpoint: None,
+            process: None,
+            stream,
+            ids,
+            can_save: true,
+            syncs: 0,
+            rules: Arc::default(),
+        };
         world.start();
         world
     }
@@ -153,7 +164,10 @@ impl World {
             let Some(process) = &mut self.process else { return false };
             match process.reader.next(&mut process.ledger) {
                 None => return false,
-                Some(Next::Sync) => self.save(),
+                Some(Next::Sync) => {
+                    self.syncs += 1;
+                    self.save();
+                }
                 Some(mut next) => {
                     if let Next::Message(outgoing) = &mut next {
                         outgoing.resend |= !self.can_save;
@@ -234,26 +248,20 @@ impl World {
     }
 
     /// The key of this file's newest life, the place up to which messages were made of it and up to which it was read, and
-    /// how many bytes were seen beyond.
-    pub fn place(&self, inode: u64) -> Option<(SourceKey, u64, u64, u64)> {
+    /// whether more is known of it.
+    pub fn place(&self, inode: u64) -> Option<(SourceKey, u64, u64, bool)> {
         let Process { reader, ledger, .. } = self.process.as_ref()?;
         let source = reader.followed.sources().find(|source| source.identity().inode == inode)?;
         let (position, read) = (source.position(ledger), source.read_to(ledger));
-        Some((source.key(), position, read, source.unread(ledger)))
+        Some((source.key(), position, read, source.unread(ledger).is_some()))
     }
 
-    /// Up to where messages were made of this file.
-    pub fn position(&self, inode: u64) -> Option<u64> {
-        let process = self.process.as_ref()?;
-        let mut sources = process.reader.followed.sources();
-        sources.find(|source| source.identity().inode == inode).map(|source| source.position(&process.ledger))
-    }
-
-    /// What the checkpoint says of this file: the offset of its newest life.
+    /// Up to where the checkpoint knows bytes of this file, in its newest life.
     pub fn saved_offset(&self, inode: u64) -> Option<u64> {
         let is_it = |file: Option<FileIdentity>| file.is_some_and(|file| file.inode == inode);
         let saved = self.saved()?;
-        saved.sources.iter().rev().find(|record| is_it(record.file)).map(|record| record.place.offset)
+        let record = saved.sources.iter().rev().find(|record| is_it(record.file))?;
+        Some(record.read.map_or(0, |read| read.offset).max(record.place.offset))
     }
 
     /// What steps said, in the stream's order.

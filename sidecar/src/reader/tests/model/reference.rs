@@ -198,18 +198,16 @@ impl Reference {
 
     /// Whether anybody can know that there was something: where no byte was read, nobody can.
     fn is_known(&self, inode: u64) -> bool {
-        let offset = if self.world.process.is_some() { self.world.position(inode) } else { self.world.saved_offset(inode) };
-        offset.is_some_and(|offset| offset > 0)
+        let read = match &self.world.process {
+            Some(_) => self.world.place(inode).map(|(_, _, read, _)| read),
+            None => self.world.saved_offset(inode),
+        };
+        read.is_some_and(|offset| offset > 0)
     }
 
     fn truncate(&mut self, index: usize) {
         let inode = self.files[index].inode;
         let stored = self.stored();
-        let begun = self.files[index].lines.iter().any(|line| stored.contains(line) || self.made(line));
-        // Before the first acknowledged byte there is nothing by which a later process could tell the new life from the old.
-        if begun && self.world.saved_offset(inode).unwrap_or(0) == 0 {
-            return;
-        }
         self.lose(index, self.is_known(inode));
         let model = &mut self.files[index];
         model.cut_as = self.world.place(inode).map(|(key, ..)| key);
@@ -225,7 +223,7 @@ impl Reference {
         self.files[index].kept = self.world.is_open(inode);
         if !self.files[index].kept {
             // It can never be opened again. What the process has seen of it, or left in the checkpoint, is told.
-            let seen = self.world.place(inode).is_some_and(|(.., unread)| unread > 0);
+            let seen = self.world.place(inode).is_some_and(|(.., is_more)| is_more);
             let saved = self.world.process.is_none() && self.world.saved_offset(inode).is_some();
             self.lose(index, seen || saved);
         }
@@ -247,8 +245,9 @@ impl Reference {
             }
             let model = &self.files[index];
             let offset = self.world.saved_offset(model.inode);
-            // A later process cannot know that there were bytes where none is acknowledged, but that there was a file.
-            if if model.reachable { offset.unwrap_or(0) == 0 } else { offset.is_none() } {
+            // A later process cannot know that there were bytes where none is written down, but that there was a file.
+            let is_known = if model.reachable { offset.is_some_and(|offset| offset > 0) } else { offset.is_some() };
+            if !is_known {
                 for about in self.losable.values_mut().filter(|about| **about == Some(model.inode)) {
                     *about = None;
                 }
@@ -256,7 +255,7 @@ impl Reference {
             // What was cut away before and only this process had read.
             for line in &model.lines {
                 if !stored.contains(line) && !self.in_file(index, line) {
-                    self.losable.entry(line.clone()).or_insert(None);
+                    self.losable.entry(line.clone()).or_insert(is_known.then_some(model.inode));
                 }
             }
         }
