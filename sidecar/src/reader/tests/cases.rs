@@ -63,7 +63,7 @@ fn nothing_is_cut_by_time_while_that_cannot_be_written_down() {
 fn a_cut_by_time_is_made_at_the_same_place_after_a_crash() {
     for arrived in [0, 1] {
         let mut world = World::new(Setup::default());
-        let rules = Rules::parse("[lines]\nstart = '^\\S'\nwait_ms = 10\n").unwrap();
+        let rules = Rules::parse("[lines]\nstart = '^\\S'\nwait_ms = 500\n").unwrap();
         world.rules = Arc::new(rules);
         world.crash(0);
         world.start();
@@ -71,10 +71,9 @@ fn a_cut_by_time_is_made_at_the_same_place_after_a_crash() {
         world.look();
         world.settle();
         assert_eq!(world.said(), Vec::<String>::new());
-        std::thread::sleep(Duration::from_millis(20));
-        world.look();
-        // The cut is on disk now, its message is on its way.
+        // Until the cut is on disk and its message on its way.
         while world.process.as_ref().unwrap().made.is_empty() {
+            std::thread::yield_now();
             world.look();
             world.send(1);
         }
