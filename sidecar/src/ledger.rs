@@ -65,6 +65,11 @@ impl Ledger {
         self.absent_files.remove(&identity).unwrap_or_default()
     }
 
+    /// The records of files that were not found so far.
+    pub fn missing(&self) -> impl Iterator<Item = &SourceRecord> {
+        self.absent_files.values().flatten()
+    }
+
     /// Takes the records of files that were never found, when nothing will be found any more.
     pub fn take_missing(&mut self) -> Vec<SourceRecord> {
         self.changed = true;

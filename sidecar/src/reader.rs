@@ -11,7 +11,7 @@ mod outgoing;
 mod spooled;
 mod turn;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -19,13 +19,14 @@ use message::{PodIdentity, Timestamp};
 use prometheus_client::metrics::counter::Counter;
 use records::{Counts, Recorder, RecorderState, Redactor, Rules, SourceIdentity};
 
+use crate::checkpoint::SourceRecord;
 use crate::files::Files;
 use crate::ledger::Ledger;
 use crate::socket::intake::Intake;
 use crate::steps::Steps;
 use control::Controls;
+use control::absent_gap;
 pub use control::set_aside;
-use control::tell_absent;
 pub use file::DELETED_IDLE;
 use followed::{Followed, Step};
 pub(crate) use outgoing::outgoing;
@@ -64,6 +65,10 @@ pub struct Reader {
     finishing: bool,
     /// How many of the last searches have been made since then.
     last_searches: u8,
+    /// Files that were told as missing.
+    told_missing: HashSet<(String, u64)>,
+    /// How many files were told as unreadable.
+    told_unreadable: usize,
     /// Whether there was nothing when it was asked last.
     was_idle: bool,
     chunk: Vec<u8>,
@@ -116,6 +121,8 @@ impl Reader {
             closing: false,
             finishing: false,
             last_searches: 0,
+            told_missing: HashSet::new(),
+            told_unreadable: 0,
             was_idle: false,
             chunk: vec![0; CHUNK],
             press: Press::default(),
@@ -171,6 +178,9 @@ impl Reader {
             }
             if spool_idle && files_idle {
                 if self.closing && !self.finishing && self.are_ends_told() {
+                    if !self.controls.is_finished() {
+                        self.tell_what_is_missing(ledger);
+                    }
                     return self.step_end(ledger);
                 }
                 if !self.is_read() {
@@ -245,7 +255,9 @@ impl Reader {
     fn end_for_good(&mut self, endings: Vec<Ending>) {
         for ending in endings {
             let key = ending.key;
-            self.end(ending);
+            if !ending.is_told {
+                self.end(ending);
+            }
             self.made.push_back(Next::Closed(key));
         }
     }
@@ -313,17 +325,24 @@ impl Reader {
 
     /// When every source is at its end: what was never read, then a word for each container.
     fn last_words(&mut self, ledger: &mut Ledger) -> Option<Next> {
-        let missing = ledger.take_missing();
-        self.with_files_step(ledger, |_, turn| {
-            for record in missing {
-                tell_absent(turn, record, "file_missing");
-            }
-        });
-        if self.last_searches == LAST_SEARCHES {
-            self.last_searches += 1;
-            self.tell_unreadable();
+        self.tell_what_is_missing(ledger);
+        for record in ledger.take_missing() {
+            let key = ledger.open(record);
+            self.made.push_back(Next::Closed(key));
         }
         self.made.pop_front().or_else(|| self.step_end(ledger))
+    }
+
+    /// Tells once of what was never read so far: before the word of a container's end, which is to be the last.
+    fn tell_what_is_missing(&mut self, ledger: &Ledger) {
+        let mut missing: Vec<&SourceRecord> = ledger.missing().collect();
+        missing.sort_by_key(|record| (&record.label, record.generation));
+        for record in missing {
+            if self.told_missing.insert((record.label.clone(), record.generation)) {
+                self.made.extend(absent_gap(&self.context, record, "file_missing").map(Next::Message));
+            }
+        }
+        self.tell_unreadable();
     }
 
     /// A word for each container.
@@ -336,7 +355,10 @@ impl Reader {
 
     fn tell_unreadable(&mut self) {
         let unreadable = self.followed.files().unreadable();
-        if let Some(first) = unreadable.first() {
+        if let Some(first) = unreadable.first()
+            && unreadable.len() > self.told_unreadable
+        {
+            self.told_unreadable = unreadable.len();
             let content = format!("{} files could not be opened, the first is `{}`", unreadable.len(), first.display());
             self.tell_gap("file_unreadable", content);
         }

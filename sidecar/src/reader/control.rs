@@ -50,7 +50,7 @@ impl Controls {
 
     /// A source was read to its end.
     pub fn source_end(&self, ending: Ending, at: Timestamp) -> Option<Outgoing> {
-        let Ending { key, identity, offset, counts, skipped, complete } = ending;
+        let Ending { key, identity, offset, counts, skipped, complete, is_told: _ } = ending;
         let redactions: u64 = counts.redactions.values().sum();
         let attrs = json!({
             "last_offset": offset,
@@ -127,13 +127,18 @@ pub fn tell_gap(turn: &mut Turn<'_>, key: SourceKey, identity: &SourceIdentity, 
 
 /// The same of a source that an earlier process read and this one never will.
 pub fn tell_absent(turn: &mut Turn<'_>, record: SourceRecord, reason: &str) {
+    let gap = absent_gap(turn.context, &record, reason);
+    let key = turn.ledger.open(record);
+    turn.made.extend(gap.map(|gap| Next::Message(Outgoing { source: Some(key), ..gap })));
+    turn.made.push_back(Next::Closed(key));
+}
+
+/// The same of one that this process has not read so far.
+pub fn absent_gap(context: &Context, record: &SourceRecord, reason: &str) -> Option<Outgoing> {
     tracing::warn!(source.label = record.label, source.offset = record.place.offset, reason, "something may be missing");
     let identity =
         SourceIdentity { label: record.label.clone(), generation: record.generation, container: record.container.clone() };
-    let offset = record.place.offset;
-    let key = turn.ledger.open(record);
-    tell_gap(turn, key, &identity, offset, reason, 0);
-    turn.made.push_back(Next::Closed(key));
+    outgoing(None, source_gap(context, &identity, record.place.offset, 1, reason, 0), context.resumed, None)
 }
 
 /// Output of a wrapped command that was not captured, at this place of the spool. One event is at one place, so the place

@@ -196,6 +196,7 @@ impl FileSource {
     /// Where it stands, for the record at its end.
     pub fn ending(&self, ledger: &Ledger) -> Ending {
         let (key, offset) = (self.key, self.position(ledger));
+        let is_told = self.told_end == Some(offset);
         let is_read = matches!(self.state, State::Reading(_)) && self.failing_since.is_none();
         let mut counts = self.counts.clone();
         let Some(life) = self.life() else {
@@ -203,11 +204,11 @@ impl FileSource {
             let label = record.map(|record| record.label.clone()).unwrap_or_default();
             let generation = record.map_or(0, |record| record.generation);
             let identity = SourceIdentity { label, generation, container: record.and_then(|record| record.container.clone()) };
-            return Ending { key, identity, offset, counts, skipped: self.skipped, complete: false };
+            return Ending { key, identity, offset, counts, skipped: self.skipped, complete: false, is_told };
         };
         counts.add(life.counts());
         let (identity, skipped) = (life.identity.clone(), self.skipped + life.skipped());
-        Ending { key, identity, offset, counts, skipped, complete: is_read }
+        Ending { key, identity, offset, counts, skipped, complete: is_read, is_told }
     }
 
     /// Adds what was counted in all of its lives.

@@ -215,7 +215,7 @@ impl Followed {
     fn end(&mut self, key: SourceKey, turn: &Turn<'_>) -> Step {
         let Some(source) = self.sources.get_mut(&key) else { return Step::Went(Progress::Yield) };
         let ending = Box::new(source.ending(turn.ledger));
-        let is_news = source.told_end.replace(ending.offset) != Some(ending.offset);
+        source.told_end = Some(ending.offset);
         if source.is_gone() || turn.finishing {
             let is_gone = source.is_gone() && !turn.finishing;
             self.open -= usize::from(source.is_open());
@@ -232,7 +232,7 @@ impl Followed {
             source.queued = false;
             self.settling.push(key);
         }
-        if is_news { Step::Ended(ending) } else { Step::Went(Progress::Yield) }
+        if ending.is_told { Step::Went(Progress::Yield) } else { Step::Ended(ending) }
     }
 
     /// Adds what was counted in all files, also in those that are gone.
@@ -309,7 +309,7 @@ impl Followed {
         let newest = lives.pop();
         for record in lives {
             // Its end was seen, and not told to the last.
-            super::tell_absent(turn, record, "file_replaced");
+            super::control::tell_absent(turn, record, "file_replaced");
         }
         let is_new = newest.is_none();
         let record = newest.unwrap_or_else(|| {

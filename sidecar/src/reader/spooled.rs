@@ -105,7 +105,7 @@ impl SpoolSource {
     pub fn ending(&self) -> Ending {
         let (key, counts) = (self.key, self.recorder.counts().clone());
         let (identity, offset) = (self.identity.clone(), self.position);
-        Ending { key, identity, offset, counts, skipped: 0, complete: !self.refused }
+        Ending { key, identity, offset, counts, skipped: 0, complete: !self.refused, is_told: false }
     }
 
     /// Adds what was seen of it.

@@ -1,5 +1,6 @@
 mod anew;
 mod cases;
 mod closed;
+mod ends;
 mod model;
 mod world;

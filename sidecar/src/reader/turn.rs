@@ -34,6 +34,8 @@ pub struct Ending {
     pub skipped: u64,
     /// Whether everything that it has was read.
     pub complete: bool,
+    /// Whether this end was told already.
+    pub is_told: bool,
 }
 
 /// What a source has next.
