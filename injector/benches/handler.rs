@@ -24,7 +24,7 @@ const TIME: Duration = Duration::from_secs(2);
 fn main() {
     let Command::Serve(arguments) = Cli::parse_from(["injector", "serve"]).command else { return };
     let options = arguments.pods.options().expect("the defaults are settings");
-    let webhook = Webhook { options, metrics: Metrics::register(&mut Registry::default()), owners: None };
+    let webhook = Webhook { options, metrics: Metrics::register(&mut Registry::default()), owners: None, events: None };
     let sizes: Vec<Value> = SIZES.iter().map(|(fixture, size)| measure(&webhook, &body_of(fixture, *size))).collect();
     println!("{}", Value::Array(sizes));
 }

@@ -64,6 +64,9 @@ pub struct ServeArgs {
     /// Address for health and metrics
     #[arg(long, env = "AGENT_COMMS_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
     pub admin_listen: SocketAddr,
+    /// Write no events on the Jobs and workflows that own pods
+    #[arg(long, env = "AGENT_COMMS_NO_EVENTS")]
+    pub no_events: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
     pub certificate: CertificateArgs,

@@ -6,7 +6,8 @@
 //! From a review to its answer: [`review`] reads it, [`policy`] decides who is looked at, [`plan`] says what such a pod should have in it
 //! (with [`runtime`], [`identity`], [`annotations`], [`files`] and [`container`]), [`patch`] brings the pod there and checks itself,
 //! [`mutate`] ties these together, [`server`] speaks TLS and HTTP. [`offline`] does the same to manifests. Beside reviews,
-//! [`certificates`] keeps what the API server verifies, and [`owners`] who owns which Job.
+//! [`certificates`] keeps what the API server verifies, [`owners`] knows who owns which
+//! Job, and [`events`] tells owners what became of their pods.
 
 pub mod annotations;
 pub mod certificates;
@@ -14,6 +15,7 @@ pub mod cli;
 pub mod cluster;
 pub mod container;
 pub mod credentials;
+pub mod events;
 pub mod files;
 pub mod identity;
 pub mod metrics;

@@ -59,6 +59,30 @@ impl OwnerMetrics {
     }
 }
 
+/// Metrics of events.
+#[derive(Clone, Debug, Default)]
+pub struct EventMetrics {
+    /// Events that were written.
+    pub told: Counter,
+    /// Events that were not: told not long ago, too many, or refused.
+    pub dropped: Counter,
+}
+
+impl EventMetrics {
+    /// Registers everything.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("agentcomms_injector_events", "Events on owners that were written", metrics.told.clone());
+        registry.register(
+            "agentcomms_injector_events_dropped",
+            "Events on owners that were told not long ago, too many, or refused",
+            metrics.dropped.clone(),
+        );
+        metrics
+    }
+}
+
 /// The webhook's metrics.
 #[derive(Clone, Debug)]
 pub struct Metrics {

@@ -71,12 +71,18 @@ impl<'a> Pod<'a> {
         list(self.spec(), "volumes")
     }
 
+    /// The reference to the controlling owner, else the first one.
+    #[must_use]
+    pub fn owner_reference(self) -> Option<&'a Value> {
+        let owners = list(self.0.get("metadata")?, "ownerReferences");
+        let controller = owners.iter().find(|owner| owner.get("controller") == Some(&Value::Bool(true)));
+        controller.or_else(|| owners.first())
+    }
+
     /// The controlling owner, else the first one.
     #[must_use]
     pub fn owner(self) -> Option<Owner> {
-        let owners = list(self.0.get("metadata")?, "ownerReferences");
-        let controller = owners.iter().find(|owner| owner.get("controller") == Some(&Value::Bool(true)));
-        let owner = controller.or_else(|| owners.first())?;
+        let owner = self.owner_reference()?;
         Some(Owner {
             kind: text(owner, "kind")?.to_owned(),
             name: text(owner, "name")?.to_owned(),

@@ -16,7 +16,8 @@ use crate::certificates::metrics::CertificateMetrics;
 use crate::certificates::options::Mode;
 use crate::cli::ServeArgs;
 use crate::cluster::Cluster;
-use crate::metrics::{Metrics, OwnerMetrics};
+use crate::events::{self, Teller};
+use crate::metrics::{EventMetrics, Metrics, OwnerMetrics};
 use crate::owners::Owners;
 use crate::server::{self, Webhook};
 
@@ -38,6 +39,7 @@ pub struct Bound {
     registry: Arc<Registry>,
     keeper: Keeper,
     cluster: Option<Cluster>,
+    teller: Teller,
     /// Whether it is ready, to be asked while it serves.
     pub readiness: Readiness,
 }
@@ -64,6 +66,8 @@ pub async fn bind(arguments: ServeArgs) -> anyhow::Result<Bound> {
     let source = arguments.certificate.source(cluster.as_ref())?;
     let keeper = Keeper::new(source, CertificateMetrics::register(&mut registry), readiness.clone())?;
     let owners = cluster.as_ref().map(|_| Arc::new(Owners::new(OwnerMetrics::register(&mut registry))));
+    let (events, teller) = events::channel(EventMetrics::register(&mut registry));
+    let events = (cluster.is_some() && !arguments.no_events).then_some(events);
     let config = service::tls::server_config(keeper.served(), &["h2", "http/1.1"])?;
     let listener = admin::bind("reviews", arguments.listen).await?;
     let admin_listener = admin::bind("health and metrics", arguments.admin_listen).await?;
@@ -83,10 +87,11 @@ pub async fn bind(arguments: ServeArgs) -> anyhow::Result<Bound> {
         listener,
         admin_listener,
         acceptor: TlsAcceptor::from(Arc::new(config)),
-        webhook: Arc::new(Webhook { options, metrics, owners }),
+        webhook: Arc::new(Webhook { options, metrics, owners, events }),
         registry: Arc::new(registry),
         keeper,
         cluster,
+        teller,
         readiness,
     })
 }
@@ -100,7 +105,8 @@ impl Bound {
         let keeping = tokio::spawn(self.keeper.run(closed.clone()));
         let admin = tokio::spawn(admin::serve(self.admin_listener, readiness.clone(), self.registry, closed.clone()));
         if let (Some(cluster), Some(owners)) = (self.cluster, &self.webhook.owners) {
-            tokio::spawn(owners.clone().follow(cluster.client, closed.clone()));
+            tokio::spawn(owners.clone().follow(cluster.client.clone(), closed.clone()));
+            tokio::spawn(self.teller.run(cluster.client, closed.clone()));
         }
         let reviews = CancellationToken::new();
         let serving = server::serve(self.listener, self.acceptor, self.webhook, reviews.clone(), DRAIN);

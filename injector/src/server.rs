@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::events::Events;
 use crate::metrics::{DecisionLabels, Metrics, RefusalLabels};
 use crate::mutate::{self, Outcome};
 use crate::options::Options;
@@ -47,6 +48,8 @@ pub struct Webhook {
     pub metrics: Metrics,
     /// Owners of Jobs, where there is an API server to learn them from.
     pub owners: Option<Arc<Owners>>,
+    /// Where to leave what owners of pods should see, if anywhere.
+    pub events: Option<Events>,
 }
 
 impl Webhook {
@@ -64,6 +67,9 @@ impl Webhook {
             Outcome { reason: Reason::NotPod, patch: None, notes: Vec::new(), runtime: None, fault: None }
         };
         self.tell(&review, &outcome);
+        if let Some(events) = &self.events {
+            events.tell(&review, &outcome);
+        }
         let answer = review::answer(&review.uid, &review.api_version, &outcome).to_string();
         self.metrics.review_seconds.observe(started.elapsed().as_secs_f64());
         (StatusCode::OK, answer)

@@ -8,6 +8,7 @@
 
 mod admission;
 mod certificates;
+mod events;
 mod ground;
 mod mounted;
 mod others;
