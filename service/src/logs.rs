@@ -3,8 +3,10 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{fmt, registry};
 
 const DEFAULT_FILTER: &str = "info";
 
@@ -47,9 +49,18 @@ pub fn check_filter(filter: &str) -> Result<(), String> {
     read_filter(filter).map(drop)
 }
 
-fn read_filter(filter: &str) -> Result<EnvFilter, String> {
-    let builder = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
-    builder.parse(filter).map_err(|error| error.to_string())
+/// Levels by module, and nothing of spans and their fields: that takes automata, which every process would hold in memory.
+fn read_filter(filter: &str) -> Result<Targets, String> {
+    let directives = filter.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    let mut targets = Targets::new();
+    for directive in directives {
+        let read: Targets = directive.parse().map_err(|error| format!("`{directive}` cannot be read: {error}"))?;
+        targets = match read.default_level() {
+            Some(level) => targets.with_default(level),
+            None => targets.with_targets(read),
+        };
+    }
+    Ok(if targets.default_level().is_some() { targets } else { targets.with_default(LevelFilter::INFO) })
 }
 
 /// Starts logging. A filter that cannot be read means `info`, told in the first line: logs are no reason to refuse work.
@@ -57,7 +68,7 @@ fn read_filter(filter: &str) -> Result<EnvFilter, String> {
 pub fn start(args: &LogArgs) {
     let (filter, problem) = match read_filter(&args.log) {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new(DEFAULT_FILTER), Some(error)),
+        Err(error) => (Targets::new().with_default(LevelFilter::INFO), Some(error)),
     };
     let terminal = std::io::stderr().is_terminal();
     let json = match args.log_format {
@@ -65,13 +76,17 @@ pub fn start(args: &LogArgs) {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal && !json);
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(terminal && !json);
+    let registry = registry().with(filter);
     let started = if json {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        registry.with(layer.json().flatten_event(true).with_current_span(false).with_span_list(false)).try_init()
     } else {
-        builder.try_init()
+        registry.with(layer).try_init()
     };
     if let (Ok(()), Some(error)) = (started, problem) {
         tracing::warn!(log.filter = args.log, error = %error, "log filter cannot be read, using `info`");
     }
 }
+
+#[cfg(test)]
+mod tests;
