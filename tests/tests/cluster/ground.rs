@@ -25,7 +25,12 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct Ground {
     pub name: &'static str,
     pub client: kube::Client,
-    admin: Access,
+    /// The namespace of injectors.
+    namespace: &'static str,
+    /// The webhook configuration.
+    configuration: &'static str,
+    /// Who injectors are.
+    account: Access,
 }
 
 /// An injector, which ends with this value.
@@ -46,11 +51,28 @@ impl Ground {
     /// The same in an API server of the test's own.
     pub async fn of(kubernetes: &Kubernetes, name: &'static str) -> Self {
         service::tls::install_provider();
-        let admin = kubernetes.admin().clone();
-        let ground = Self { name, client: admin.client().await.unwrap(), admin };
+        let account = kubernetes.admin().clone();
+        let client = account.client().await.unwrap();
+        let ground = Self { name, client, namespace: name, configuration: name, account };
         ground.make_namespace(name, &json!({})).await;
         ground.make_namespace(&ground.steps(), &json!({ "test": name })).await;
         ground
+    }
+
+    /// The same under the names of our manifests, with injectors that are their service account.
+    pub async fn installed(name: &'static str, install: impl AsyncFnOnce(&kube::Client)) -> Self {
+        let kubernetes = Kubernetes::shared().await.unwrap();
+        let mut ground = Self::of(kubernetes, name).await;
+        (ground.namespace, ground.configuration) = ("agent-comms", "agent-comms-injector");
+        ground.make_namespace(ground.namespace, &json!({})).await;
+        install(&ground.client).await;
+        ground.account = kubernetes.service_account(ground.namespace, "agent-comms-injector").await.unwrap();
+        ground
+    }
+
+    /// Who injectors are.
+    pub fn account(&self) -> &Access {
+        &self.account
     }
 
     /// The namespace of pods.
@@ -65,9 +87,10 @@ impl Ground {
 
     /// Starts an injector that manages its own certificate, with further arguments.
     pub async fn start(&self, arguments: &[&str]) -> Replica {
-        let kubeconfig = self.admin.kubeconfig().to_str().unwrap();
+        let kubeconfig = self.account.kubeconfig().to_str().unwrap();
         let fixed = ["injector", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--kubeconfig", kubeconfig];
-        let own = ["--namespace", self.name, "--webhook-configuration", self.name, "--certificate-names", "localhost"];
+        let own =
+            ["--namespace", self.namespace, "--webhook-configuration", self.configuration, "--certificate-names", "localhost"];
         let words = fixed.iter().chain(&own).chain(arguments);
         let Command::Serve(arguments) = Cli::parse_from(words).command else { panic!("this is no `serve`") };
         let bound = serve::bind(*arguments).await.unwrap();
@@ -80,7 +103,7 @@ impl Ground {
     /// Makes the webhook configuration: one entry for each replica, the first one first, none with a `caBundle`.
     pub async fn install(&self, replicas: &[&Replica]) {
         let webhooks: Vec<Value> = replicas.iter().enumerate().map(|(index, replica)| self.entry(index, replica)).collect();
-        let configuration = json!({ "metadata": { "name": self.name }, "webhooks": webhooks });
+        let configuration = json!({ "metadata": { "name": self.configuration }, "webhooks": webhooks });
         let configuration: MutatingWebhookConfiguration = serde_json::from_value(configuration).unwrap();
         Api::all(self.client.clone()).create(&PostParams::default(), &configuration).await.unwrap();
     }
@@ -129,7 +152,7 @@ impl Ground {
 
     /// The `caBundle` of each entry, base64.
     pub async fn bundles(&self) -> Vec<String> {
-        let configuration = self.configurations().get(self.name).await.unwrap();
+        let configuration = self.configurations().get(self.configuration).await.unwrap();
         let webhooks = configuration.data["webhooks"].as_array().unwrap().clone();
         webhooks.iter().map(|entry| entry["clientConfig"]["caBundle"].as_str().unwrap_or_default().to_owned()).collect()
     }
@@ -138,7 +161,7 @@ impl Ground {
     pub async fn overwrite_bundle(&self, index: usize, bundle: &str) {
         let patch = json!([{ "op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"), "value": bundle }]);
         let patch: Patch<Value> = Patch::Json(serde_json::from_value(patch).unwrap());
-        self.configurations().patch(self.name, &PatchParams::default(), &patch).await.unwrap();
+        self.configurations().patch(self.configuration, &PatchParams::default(), &patch).await.unwrap();
     }
 }
 

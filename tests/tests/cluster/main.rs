@@ -6,6 +6,7 @@
     reason = "in a test a panic is the report, also in its helpers"
 )]
 
+mod access;
 mod admission;
 mod certificates;
 mod events;
