@@ -3,6 +3,9 @@
 //! The `libfaketime` library does it, between a program and the C library: it is used where it is installed, else it is
 //! fetched into the user's cache directory. A program that is linked statically is not reached.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,9 @@
 //! A mount namespace holds them. Root makes one as it is; any other user makes a user namespace around it. Where neither is
 //! allowed it is an error that says so: what needs a disk must not seem to have been tried.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -13,9 +16,9 @@ use crate::directory::Directory;
 use crate::process::{Launch, Process};
 use crate::python::run;
 
-const ADVICE: &str = "this user may not mount a file system, not even in a user namespace of its own: run as root (in a \
-    container with the capability SYS_ADMIN), or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 and \
-    kernel.apparmor_restrict_unprivileged_userns=0)";
+const ADVICE: &str = "cannot mount a file system; where this user may not, and not even in a user namespace of its own: run as \
+    root (in a container with the capability SYS_ADMIN), or allow user namespaces (sysctl \
+    kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0)";
 /// What the script says when it is done.
 const MOUNTED: &str = "everything is mounted";
 const POLL: Duration = Duration::from_millis(5);
