@@ -17,9 +17,10 @@ async fn install(client: &kube::Client) {
         let (group, version) = document["apiVersion"].as_str().unwrap().rsplit_once('/').unwrap_or(("", "v1"));
         let kind = document["kind"].as_str().unwrap().to_owned();
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &kind));
-        let api: Api<DynamicObject> = match kind.starts_with("Cluster") {
-            true => Api::all_with(client.clone(), &resource),
-            false => Api::namespaced_with(client.clone(), NAMESPACE, &resource),
+        let api: Api<DynamicObject> = if kind.starts_with("Cluster") {
+            Api::all_with(client.clone(), &resource)
+        } else {
+            Api::namespaced_with(client.clone(), NAMESPACE, &resource)
         };
         api.create(&PostParams::default(), &serde_json::from_value(document).unwrap()).await.unwrap();
     }
