@@ -31,6 +31,8 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(600);
 const FILES_EVERY: Duration = Duration::from_secs(5);
 /// A round makes a few small requests.
 const ROUND_TIME: Duration = Duration::from_secs(30);
+/// How often it is said that a certificate ends soon.
+const WARN_EVERY: Duration = Duration::from_secs(3600);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// From so many failures on, it is no lost connection that comes back.
 const FAILURES_TO_WARN: u32 = 5;
@@ -69,13 +71,14 @@ pub struct Keeper {
     readiness: Readiness,
     newest: Option<Arc<CertifiedKey>>,
     looked: Option<Instant>,
+    warned: Option<Instant>,
 }
 
 impl Keeper {
     /// A keeper that has served nothing yet. Files are read at once: at the start, what cannot be used is a wrong setting.
     pub fn new(source: Source, metrics: CertificateMetrics, readiness: Readiness) -> anyhow::Result<Self> {
         readiness.fail(CONDITION, "none is served yet");
-        let mut keeper = Self { source, metrics, served: Arc::default(), readiness, newest: None, looked: None };
+        let mut keeper = Self { source, metrics, served: Arc::default(), readiness, newest: None, looked: None, warned: None };
         keeper.read_files()?;
         if let Source::Files { store: None, .. } = keeper.source {
             keeper.serve(None);
@@ -118,8 +121,20 @@ impl Keeper {
             return self.manage().await;
         }
         let read = self.read_files();
+        self.warn_of_end();
         self.look_at_bundle().await?;
         read.map(|()| FILES_EVERY)
+    }
+
+    /// Says now and then that nobody has renewed the certificate.
+    fn warn_of_end(&mut self) {
+        let Some(certificate) = self.served.current().and_then(|key| key.cert.first().and_then(Certificate::from_der)) else {
+            return;
+        };
+        if certificate.ends_soon(unix_time()) && self.warned.is_none_or(|warned| warned.elapsed() > WARN_EVERY) {
+            tracing::warn!(certificate.not_after, "the certificate ends soon, and its files hold no newer one");
+            self.warned = Some(Instant::now());
+        }
     }
 
     /// Takes what the files hold now.

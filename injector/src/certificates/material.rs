@@ -16,6 +16,8 @@ pub struct Certificate {
     pub pem: String,
     /// DER.
     pub der: CertificateDer<'static>,
+    /// First moment of its validity, in Unix seconds.
+    pub not_before: i64,
     /// Last moment of its validity, in Unix seconds.
     pub not_after: i64,
     /// DNS names and addresses it is for.
@@ -82,10 +84,18 @@ impl Certificate {
     #[must_use]
     pub fn from_der(der: &CertificateDer<'_>) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
-        let not_after = parsed.validity().not_after.timestamp();
+        let (not_before, not_after) = (parsed.validity().not_before.timestamp(), parsed.validity().not_after.timestamp());
         let alternatives = parsed.subject_alternative_name().ok()?;
         let names = alternatives.map(|names| names.value.general_names.iter().filter_map(name).collect()).unwrap_or_default();
-        Some(Self { pem: String::new(), der: der.clone().into_owned(), not_after, names })
+        Some(Self { pem: String::new(), der: der.clone().into_owned(), not_before, not_after, names })
+    }
+}
+
+impl Certificate {
+    /// Whether so little of its time is left that whoever renews it must have failed: less than a sixth.
+    #[must_use]
+    pub fn ends_soon(&self, now: i64) -> bool {
+        self.not_after.saturating_sub(now) < self.not_after.saturating_sub(self.not_before) / 6
     }
 }
 

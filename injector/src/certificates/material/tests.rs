@@ -27,6 +27,14 @@ fn a_certificate_tells_its_names_and_its_end() {
 }
 
 #[test]
+fn a_certificate_that_nobody_renewed_ends_soon_before_it_ends() {
+    let leaf = after(&[]).leaf.certificate;
+    let sixth = (leaf.not_after - leaf.not_before) / 6;
+    assert!(!leaf.ends_soon(leaf.not_before) && !leaf.ends_soon(leaf.not_after - sixth));
+    assert!(leaf.ends_soon(leaf.not_after - sixth + 1) && leaf.ends_soon(leaf.not_after + 1));
+}
+
+#[test]
 fn what_is_missing_or_damaged_is_named() {
     let whole = after(&[Step::IntroduceAuthority]).write();
     for name in whole.keys().filter(|name| *name != "ca-next.crt") {
