@@ -226,6 +226,12 @@ impl Reference {
             let seen = self.world.place(inode).is_some_and(|(.., is_more)| is_more);
             let saved = self.world.process.is_none() && self.world.saved_offset(inode).is_some();
             self.lose(index, seen || saved);
+            if !(seen || saved) {
+                // Nobody looked since, so that nobody knows either that it was cut. Its end is told as incomplete, no more.
+                for about in self.losable.values_mut().filter(|about| **about == Some(inode)) {
+                    *about = None;
+                }
+            }
         }
     }
 
