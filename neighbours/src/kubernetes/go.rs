@@ -47,7 +47,7 @@ impl Go {
     /// Builds a package of the module in `module` to the file `output`, with no C in it.
     pub fn build(&self, module: &Path, package: &str, flags: &str, output: &Path) -> Result<()> {
         let mut command = Command::new(&self.program);
-        command.args(["build", "-v", "-trimpath", "-mod=readonly", "-modcacherw", "-ldflags", flags, "-o"]);
+        command.args(["build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly", "-modcacherw", "-ldflags", flags, "-o"]);
         command.arg(output).arg(package).current_dir(module);
         command.env("CGO_ENABLED", "0").env("GOTOOLCHAIN", "local").env("GOWORK", "off").env_remove("GOFLAGS");
         if let Some(caches) = &self.caches {
