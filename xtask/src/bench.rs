@@ -8,12 +8,12 @@ mod report;
 mod rounds;
 mod yardstick;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use crate::{cargo, stage};
+use crate::{cargo, release, stage};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Args)]
@@ -58,7 +58,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (rows, measured, arguments) = match &arguments.part {
         Part::Sidecar(arguments) => {
             if !arguments.no_build {
-                stage::run("release build", || built(&["--package", "sidecar", "--package", "bare", "--bins"]))?;
+                stage::run("release build", || {
+                    release::build_sidecar()?;
+                    built(&["--package", "bare", "--bins"])
+                })?;
             }
             let scale = if arguments.quick { rounds::Scale::quick() } else { rounds::Scale::whole(arguments.rounds) };
             (runtime.block_on(rounds::run(scale))?, "sidecar", arguments)
@@ -78,7 +81,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Builds programs for measuring.
 fn built(what: &[&str]) -> anyhow::Result<()> {
     let arguments = [&["build", "--quiet", "--release"], what].concat();
-    let status = cargo::command(&arguments).current_dir(repository()?).status().context("cannot run cargo")?;
+    let status = cargo::command(&arguments).current_dir(release::repository()?).status().context("cannot run cargo")?;
     if !status.success() {
         bail!("`cargo {}` failed", arguments.join(" "));
     }
@@ -87,10 +90,5 @@ fn built(what: &[&str]) -> anyhow::Result<()> {
 
 /// A program of the release build.
 fn program(name: &str) -> anyhow::Result<PathBuf> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new("target").to_owned(), PathBuf::from);
-    Ok(repository()?.join(target).join("release").join(name))
-}
-
-fn repository() -> anyhow::Result<&'static Path> {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository has no folder")
+    Ok(release::target_directory()?.join("release").join(name))
 }

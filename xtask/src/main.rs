@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod release;
 mod rules;
 mod stage;
 mod test;

@@ -24,7 +24,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::proc;
 use super::report::{Bar, Row, percentile};
-use super::{built, program, repository};
+use super::{built, program};
+use crate::release::repository;
 use crate::{cargo, stage};
 
 /// Requests of one measurement of latency, one after the other.

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::ground::NAMESPACE;
 use super::program;
+use crate::release;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_micros(200);
@@ -29,7 +30,7 @@ impl Sidecar {
     pub fn start(credentials: &Credentials) -> Result<Self> {
         let directory = TempDir::new()?;
         let path = |name: &str| directory.path().join(name);
-        let mut command = Command::new(program("agent-comms")?);
+        let mut command = Command::new(release::sidecar()?);
         command.arg("run").arg("--run-dir").arg(path("run")).arg("--state-dir").arg(path("state"));
         command.args(["--containers", "main", "--namespace", NAMESPACE, "--workflow-name", "build", "--workflow-uid"]);
         command.args(["8f14e45f-ceea-467f-9575-1fbd0f1a2b3c", "--step-id", "compile", "--pod", "build-compile-x7k2p"]);
