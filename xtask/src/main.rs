@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod images;
 mod release;
 mod rules;
 mod stage;
@@ -30,6 +31,8 @@ enum Command {
     /// What is missing is fetched into the user's cache directory, without root. Logs, data and `env`, a file to source in a
     /// shell for clients of your own, are in target/demo. A second demo starts from clean data.
     Demo(demo::Arguments),
+    /// Makes the images of sidecar, injector and ingest with buildah, from programs that are built here
+    Images(images::Arguments),
     /// Runs everything that must pass before a change lands
     ///
     /// Format, rules of the house, clippy, then all tests against real neighbours. What is missing is fetched into the
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Images(arguments) => images::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match result {

@@ -1,7 +1,7 @@
-//! How the sidecar is built that runs in pods: here and nowhere else, so that what is measured is what is shipped.
+//! How the programs are built that run in clusters: here and nowhere else, so that what is measured is what is shipped.
 //!
-//! Its image holds nothing but this one file, so it is static: profile `sidecar`, for musl. The flags of that target are in
-//! `.cargo/config.toml`.
+//! Their images hold nothing but one file, so they are static: for musl, the sidecar with the profile `sidecar`. The flags of
+//! that target are in `.cargo/config.toml`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,26 @@ use crate::cargo;
 /// Name of the program, and of its package's profile.
 const PROGRAM: &str = "agent-comms";
 const PROFILE: &str = "sidecar";
+/// The programs of the servers, built for the same target with the profile `release`.
+const SERVERS: [(&str, &str); 2] = [("injector", "agent-comms-injector"), ("ingest", "agent-comms-ingest")];
 
 /// Builds the sidecar and gives its path.
 pub fn build_sidecar() -> Result<PathBuf> {
+    build_static(&["--profile", PROFILE, "--package", "sidecar"])?;
+    sidecar()
+}
+
+/// Builds the servers and gives their paths.
+pub fn build_servers() -> Result<Vec<PathBuf>> {
+    let packages = SERVERS.iter().flat_map(|(package, _)| ["--package", package]);
+    build_static(&["--release"].into_iter().chain(packages).collect::<Vec<_>>())?;
+    let directory = target_directory()?.join(target()).join("release");
+    Ok(SERVERS.iter().map(|(_, program)| directory.join(program)).collect())
+}
+
+fn build_static(what: &[&str]) -> Result<()> {
     let target = target();
-    let mut command =
-        cargo::command(&["build", "--quiet", "--profile", PROFILE, "--target", &target, "--package", "sidecar", "--bins"]);
+    let mut command = cargo::command(&[&["build", "--quiet", "--bins", "--target", &target], what].concat());
     // What is compiled here of C needs no library, so any compiler for this machine will do.
     let compiler = format!("CC_{}", target.replace('-', "_"));
     if std::env::var_os(&compiler).is_none() {
@@ -25,9 +39,9 @@ pub fn build_sidecar() -> Result<PathBuf> {
     }
     let status = command.current_dir(repository()?).status().context("cannot run cargo")?;
     if !status.success() {
-        bail!("the sidecar cannot be built for {target}; `rustup target add {target}` fetches what that takes");
+        bail!("`cargo build` for {target} failed; `rustup target add {target}` fetches what that takes");
     }
-    sidecar()
+    Ok(())
 }
 
 /// Where the sidecar is once it was built.
