@@ -23,8 +23,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
+use service::accept;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::cursor::Cursor;
@@ -71,10 +72,10 @@ pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken)
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = admit(&listener, &connections) => accepted,
             () = stop.cancelled() => break,
         };
-        let Some((stream, permit)) = accepted else { continue };
+        let Some((stream, permit)) = accepted else { break };
         let state = state.clone();
         let answer = service_fn(move |request| {
             let state = state.clone();
@@ -95,24 +96,10 @@ pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken)
     }
 }
 
-/// A connection, once there is room for one more.
-async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+/// A connection, once there is room for one more; none when the server stops.
+async fn admit(listener: &TcpListener, connections: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let permit = connections.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            // Events are small and must leave at once.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "connection keeps its delay");
-            }
-            Some((stream, permit))
-        }
-        Err(error) => {
-            // Out of descriptors, most likely: one turn of the scheduler for others to close theirs.
-            tracing::warn!(%error, "cannot accept a connection");
-            tokio::task::yield_now().await;
-            None
-        }
-    }
+    Some((accept::next(listener).await, permit))
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {

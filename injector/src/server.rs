@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use serde_json::Value;
+use service::accept;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -151,20 +152,11 @@ pub async fn serve(
 ) {
     let graceful = GracefulShutdown::new();
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let stream = tokio::select! {
+            stream = accept::next(&listener) => stream,
             () = stop.cancelled() => break,
         };
-        match accepted {
-            Ok((stream, _)) => {
-                tokio::spawn(connection(stream, acceptor.clone(), webhook.clone(), graceful.watcher()));
-            }
-            Err(error) => {
-                // Out of descriptors, most likely: one turn of the scheduler for others to close theirs.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::task::yield_now().await;
-            }
-        }
+        tokio::spawn(connection(stream, acceptor.clone(), webhook.clone(), graceful.watcher()));
     }
     drop(listener);
     if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
@@ -173,10 +165,6 @@ pub async fn serve(
 }
 
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, webhook: Arc<Webhook>, watcher: Watcher) {
-    // Small answers: without this the last segment of one waits for the acknowledgement of the first.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot switch off delays on a connection");
-    }
     let stream = match tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {

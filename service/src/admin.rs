@@ -19,6 +19,8 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::accept;
+
 /// The content type of the text exposition format (`OpenMetrics` 1.0).
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -83,18 +85,9 @@ pub async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener
 /// Serves the admin port until the token is cancelled.
 pub async fn serve(listener: TcpListener, readiness: Readiness, registry: Arc<Registry>, stop: CancellationToken) {
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let stream = tokio::select! {
+            stream = accept::next(&listener) => stream,
             () = stop.cancelled() => return,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors, most likely: one turn of the scheduler for others to close theirs.
-                tracing::warn!(%error, "cannot accept a connection on the admin port");
-                tokio::task::yield_now().await;
-                continue;
-            }
         };
         let (readiness, registry, stop) = (readiness.clone(), registry.clone(), stop.clone());
         tokio::spawn(async move {

@@ -6,6 +6,7 @@
 //! - a failure ends in one line that names the thing, the value and the way out ([`exit`]);
 //! - one token stops a process, and every task ends with it ([`signals`]).
 
+pub mod accept;
 pub mod admin;
 pub mod causes;
 pub mod exit;
