@@ -5,7 +5,6 @@
 //! runs. A webhook is reached by a URL.
 
 mod access;
-mod go;
 mod programs;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 //! The real neighbours of agent-comms, for the demo and the tests: NATS with `JetStream`, `PostgreSQL`, Chromium, a
-//! Kubernetes API server, the certificates between them, and what a pod's sidecar stands on: directories, disks, a clock, a
+//! Kubernetes API server with Argo's kinds, kustomize, the certificates between them, and what a pod's sidecar stands on: directories, disks, a clock, a
 //! network.
 //!
 //! A neighbour that is installed is used; one that is missing is fetched once into the user's cache directory, without
@@ -8,11 +8,13 @@
 //!
 //! This crate never imitates a neighbour, never touches a server it did not start, and is no part of what is shipped.
 
+pub mod argo;
 pub mod cache;
 pub mod certificates;
 pub mod chromium;
 pub mod clock;
 pub mod kubernetes;
+pub mod kustomize;
 pub mod mounts;
 pub mod nats;
 pub mod pod;
@@ -22,6 +24,7 @@ pub mod process;
 pub mod proxy;
 
 mod directory;
+mod go;
 mod janitor;
 mod packages;
 mod python;

@@ -51,6 +51,8 @@ fn fetch_neighbours() -> anyhow::Result<()> {
     neighbours::nats::program()?;
     neighbours::postgres::binaries()?;
     neighbours::kubernetes::programs()?;
+    neighbours::kustomize::program()?;
+    neighbours::argo::definitions()?;
     neighbours::clock::fetch()?;
     neighbours::chromium::fetch()
 }

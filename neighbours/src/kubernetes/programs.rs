@@ -1,14 +1,13 @@
 //! Where the programs of Kubernetes come from.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::go::Go;
 use crate::Cache;
+use crate::go::{self, Go};
 
 /// A directory with both programs, as the tests of other Kubernetes projects have it.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
@@ -53,10 +52,7 @@ fn build(directory: &Path) -> Result<()> {
     let scratch =
         tempfile::Builder::new().prefix(".build-").tempdir_in(directory).context("cannot make a directory to build in")?;
     let module = scratch.path().join("module");
-    fs::create_dir(&module).with_context(|| format!("cannot make {}", module.display()))?;
-    for (name, text) in MODULE {
-        fs::write(module.join(name), text).with_context(|| format!("cannot write {name} to {}", module.display()))?;
-    }
+    go::write_module(&module, &MODULE)?;
     let go = Go::find(scratch.path())?;
     let programs = Programs::of(directory);
     go.build(&module, "go.etcd.io/etcd/server/v3", "-s -w", &programs.etcd)?;
