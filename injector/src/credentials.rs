@@ -22,7 +22,7 @@ use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::names::{ANNOTATION_PREFIX, NATS_VOLUME};
-use crate::offline::command::Output;
+use crate::offline::change::Output;
 use crate::offline::yaml;
 
 /// Longest name of a namespace (RFC 1123, a label).

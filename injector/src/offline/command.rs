@@ -6,16 +6,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::PodArgs;
 use crate::mutate;
+use crate::offline::change::{self, Changed, Output};
 use crate::offline::document::{self, Manifest};
 use crate::offline::place::{self, Found, Place};
 use crate::offline::report::Report;
 use crate::options::Options;
-use crate::ours;
-use crate::pod::{Pod, text};
+use crate::pod::text;
 
 /// The exit code when a sidecar was wanted somewhere and is not there.
 const DISAPPOINTED: u8 = 3;
@@ -70,15 +70,6 @@ pub struct ExplainArgs {
     pub pods: PodArgs,
 }
 
-/// Form of manifests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// As they came: comments and order are kept.
-    Yaml,
-    /// One object, or a list of several.
-    Json,
-}
-
 /// Form of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReportOutput {
@@ -92,34 +83,16 @@ pub enum ReportOutput {
 pub fn inject(arguments: InjectArgs) -> Result<ExitCode> {
     let InjectArgs { files, namespace, output, pods } = arguments;
     let options = pods.options()?;
-    change(&files, output, Report::of_service, |object, place| {
-        let namespace = text(&object["metadata"], "namespace").or(namespace.as_deref()).unwrap_or_default().to_owned();
-        let name = place.name(object);
-        let outcome = mutate::template(&place.pod(object), place.runtime(), &namespace, &options);
-        let report = Report::of(object, name, &outcome);
-        if let Some(patch) = outcome.patch {
-            place.put(object, patch.patched);
-        }
-        report
-    })
+    let manifests = document::read(&files.filenames)?;
+    let changed = change::inject(&manifests, namespace.as_deref(), &options);
+    finish(&manifests, &changed, output)
 }
 
 /// Takes the sidecar out of manifests again.
 pub fn uninject(arguments: &UninjectArgs) -> Result<ExitCode> {
-    change(
-        &arguments.files,
-        arguments.output,
-        |object| Report::removed(object, None, false),
-        |object, place| {
-            let (pod, name) = (place.pod(object), place.name(object));
-            let status = ours::status(Pod(&pod));
-            let report = Report::removed(object, name, status.is_some());
-            if let Some(status) = status {
-                place.put(object, ours::without(&pod, &status));
-            }
-            report
-        },
-    )
+    let manifests = document::read(&arguments.files.filenames)?;
+    let changed = change::uninject(&manifests);
+    finish(&manifests, &changed, arguments.output)
 }
 
 /// Says of each pod of manifests whether it would get a sidecar, and why.
@@ -129,7 +102,7 @@ pub fn explain(arguments: ExplainArgs) -> Result<ExitCode> {
     let mut reports = Vec::new();
     for manifest in document::read(&files.filenames)? {
         for mut document in manifest.documents {
-            visit(&mut document.value, &mut |object| reports.extend(judge(object, &options)));
+            change::visit(&mut document.value, &mut |object| reports.extend(judge(object, &options)));
         }
     }
     let mut out = io::stdout().lock();
@@ -160,74 +133,17 @@ fn judge(object: &Value, options: &Options) -> Vec<Report> {
     }
 }
 
-/// Changes every pod of every object, writes the manifests, and tells what was done.
-fn change(
-    files: &FileArgs,
-    output: Output,
-    of_service: impl Fn(&Value) -> Report,
-    mut each: impl FnMut(&mut Value, &Place) -> Report,
-) -> Result<ExitCode> {
-    let manifests = document::read(&files.filenames)?;
-    let mut reports = Vec::new();
-    let mut changed = Vec::new();
-    for manifest in &manifests {
-        for document in &manifest.documents {
-            let mut value = document.value.clone();
-            visit(&mut value, &mut |object| match place::find(object) {
-                Found::Places(places) => reports.extend(places.iter().map(|place| each(object, place))),
-                Found::Service => reports.push(of_service(object)),
-                Found::Other => {}
-            });
-            changed.push(value);
-        }
-    }
-    if changed.iter().all(Value::is_null) {
+/// Writes the manifests, and tells what was done.
+fn finish(manifests: &[Manifest], changed: &Changed, output: Output) -> Result<ExitCode> {
+    if changed.values.iter().all(Value::is_null) {
         bail!("there is no object in what was read");
     }
-    let mut out = io::stdout().lock();
-    write_manifests(&mut out, &manifests, changed, output).context("cannot write the manifests")?;
+    let text = changed.text(manifests, output);
+    io::stdout().lock().write_all(text.as_bytes()).context("cannot write the manifests")?;
     let mut errors = io::stderr().lock();
-    tell(&mut errors, &reports, io::stderr().is_terminal())?;
+    tell(&mut errors, &changed.reports, io::stderr().is_terminal())?;
     writeln!(errors)?;
-    Ok(exit_code(&reports))
-}
-
-/// Calls for each object, also for those in lists.
-fn visit(value: &mut Value, each: &mut dyn FnMut(&mut Value)) {
-    let is_list = text(value, "kind").is_some_and(|kind| kind.ends_with("List"));
-    if let Some(items) = value.get_mut("items").and_then(Value::as_array_mut).filter(|_| is_list) {
-        for item in items {
-            visit(item, each);
-        }
-    } else if value.is_object() {
-        each(value);
-    }
-}
-
-fn write_manifests(out: &mut impl Write, manifests: &[Manifest], changed: Vec<Value>, output: Output) -> Result<()> {
-    if output == Output::Json || manifests.iter().all(|manifest| manifest.is_json) {
-        let mut objects: Vec<Value> = changed.into_iter().filter(|value| !value.is_null()).collect();
-        let whole =
-            if objects.len() == 1 { objects.remove(0) } else { json!({ "apiVersion": "v1", "kind": "List", "items": objects }) };
-        serde_json::to_writer_pretty(&mut *out, &whole)?;
-        writeln!(out)?;
-        return Ok(());
-    }
-    let documents = manifests.iter().flat_map(|manifest| manifest.documents.iter().map(move |document| (manifest, document)));
-    for (index, ((manifest, document), value)) in documents.zip(changed).enumerate() {
-        let (text, is_kept) = if manifest.is_json { (super::yaml::block(&value), true) } else { document.changed(&value) };
-        if !is_kept {
-            tracing::warn!(manifest = manifest.name, "comments and order of a document could not be kept");
-        }
-        if index > 0 && !text.starts_with("---") {
-            writeln!(out, "---")?;
-        }
-        write!(out, "{text}")?;
-        if !text.ends_with('\n') {
-            writeln!(out)?;
-        }
-    }
-    Ok(())
+    Ok(exit_code(&changed.reports))
 }
 
 fn tell(out: &mut impl Write, reports: &[Report], is_terminal: bool) -> Result<()> {
