@@ -2,10 +2,13 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report, also in its helpers")]
 
 mod credentials;
+mod damages;
 mod edges;
 mod fixtures;
 mod manifests;
+mod meaning;
 mod properties;
 mod reload;
 mod reviews;
 mod server;
+mod shapes;

@@ -11,76 +11,7 @@ const EXAMPLES: [(&str, &str); 2] = [
 ];
 
 /// Every kind with pods, in the styles that people write.
-const KINDS: &str = "\
-# One of each
-apiVersion: v1
-kind: List
-items:
-- {apiVersion: v1, kind: Pod, metadata: {name: lone}, spec: {containers: [{name: main, image: a, command: [b]}]}}
-- apiVersion: batch/v1
-  kind: CronJob
-  metadata:
-    name: hourly
-    namespace: reports
-  spec:
-    schedule: '@hourly'
-    jobTemplate:
-      spec:
-        completionMode: Indexed
-        template:
-          metadata:
-            annotations:
-              agent-comms.dev/stage: report # shown on the page
-          spec:
-            restartPolicy: OnFailure
-            containers:
-            - name: main
-              image: a
-              args: [x]
----
-apiVersion: argoproj.io/v1alpha1
-kind: CronWorkflow
-metadata:
-  name: nightly
-spec:
-  schedules: ['@daily']
-  workflowSpec:
-    entrypoint: set
-    podMetadata:
-      labels: {team: a}
-    volumes:
-    - name: work
-      emptyDir: {}
-    templates:
-    - name: set
-      metadata:
-        annotations:
-          agent-comms.dev/files: /work/*.log
-      containerSet:
-        containers:
-        - name: one
-          image: a
-          command: [sh]
-          volumeMounts: [{name: work, mountPath: /work}]
-        - name: main
-          image: b
-    - name: off
-      metadata:
-        labels:
-          agent-comms.dev/inject: disabled
-      container: {image: a, command: [b]}
-    - name: graph
-      dag:
-        tasks:
-        - name: t
-          inline:
-            container:
-              image: a # inside
-              command: [b]
-            sidecars:
-            - name: db
-              image: postgres
-";
+const KINDS: &str = include_str!("../kinds.yaml");
 
 fn run(arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_agent-comms-injector"));

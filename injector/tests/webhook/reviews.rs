@@ -5,6 +5,9 @@ use injector::options::{Options, OuterRun, Resources};
 use injector::review::Review;
 use serde_json::Value;
 
+/// As seen from every crate whose tests need them.
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../injector/tests/fixtures");
+
 /// Settings as a platform team would have them.
 pub fn options() -> Options {
     Options {
@@ -22,7 +25,7 @@ pub fn options() -> Options {
 
 /// Names of all recorded reviews.
 pub fn names() -> Vec<String> {
-    let directory = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).unwrap();
+    let directory = std::fs::read_dir(FIXTURES).unwrap();
     let mut names: Vec<String> =
         directory.filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".json")?.to_owned())).collect();
     names.sort();
@@ -31,7 +34,7 @@ pub fn names() -> Vec<String> {
 
 /// The bytes of a recorded review.
 pub fn bytes(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{}/tests/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read(format!("{FIXTURES}/{name}.json")).unwrap()
 }
 
 /// A recorded review's pod and namespace.

@@ -15,3 +15,14 @@ mod mounted;
 mod others;
 mod owners;
 mod rotation;
+mod schema;
+mod strict;
+mod workflows;
+
+// The recorded pods and the made-up ones of the injector's own tests.
+#[path = "../../../injector/tests/webhook/damages.rs"]
+mod damages;
+#[path = "../../../injector/tests/webhook/reviews.rs"]
+mod reviews;
+#[path = "../../../injector/tests/webhook/shapes.rs"]
+mod shapes;
