@@ -16,6 +16,7 @@ mod others;
 mod owners;
 mod rotation;
 mod schema;
+mod shipped;
 mod strict;
 mod workflows;
 
