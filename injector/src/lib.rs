@@ -7,7 +7,7 @@
 //! (with [`runtime`], [`identity`], [`annotations`], [`files`] and [`container`]), [`patch`] brings the pod there and checks itself,
 //! [`mutate`] ties these together, [`server`] speaks TLS and HTTP. [`offline`] does the same to manifests. Beside reviews,
 //! [`certificates`] keeps what the API server verifies, [`owners`] knows who owns which
-//! Job, and [`events`] tells owners what became of their pods.
+//! Job, [`misses`] finds pods that were made without it, and [`events`] tells owners what became of their pods.
 
 pub mod annotations;
 pub mod certificates;
@@ -19,8 +19,10 @@ pub mod events;
 pub mod files;
 pub mod identity;
 pub mod metrics;
+pub mod misses;
 pub mod mutate;
 pub mod names;
+pub mod namespaces;
 pub mod note;
 pub mod offline;
 pub mod options;

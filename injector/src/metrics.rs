@@ -83,6 +83,44 @@ impl EventMetrics {
     }
 }
 
+/// Metrics of the search for missed pods.
+#[derive(Clone, Debug, Default)]
+pub struct MissMetrics {
+    /// Pods that should have a sidecar and have none, by cause. Every replica counts all.
+    pub misses: Family<RefusalLabels, Counter>,
+    /// Suspected pods in memory.
+    pub remembered: Gauge<i64, AtomicI64>,
+    /// Times when all pods were listed: at the start, and after a watch that could not go on.
+    pub lists: Counter,
+    /// Watches and requests that failed.
+    pub failures: Counter,
+}
+
+impl MissMetrics {
+    /// Registers everything.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "agentcomms_injector_misses",
+            "Pods that should have a sidecar and have none; every replica counts all, so take the maximum and not the sum",
+            metrics.misses.clone(),
+        );
+        registry.register(
+            "agentcomms_injector_missed_pods_remembered",
+            "Pods without a sidecar that were looked at and are not gone",
+            metrics.remembered.clone(),
+        );
+        registry.register("agentcomms_injector_pod_lists", "Times when all pods were listed", metrics.lists.clone());
+        registry.register(
+            "agentcomms_injector_miss_failures",
+            "Watches and requests about missed pods that failed",
+            metrics.failures.clone(),
+        );
+        metrics
+    }
+}
+
 /// The webhook's metrics.
 #[derive(Clone, Debug)]
 pub struct Metrics {

@@ -17,7 +17,8 @@ use crate::certificates::options::Mode;
 use crate::cli::ServeArgs;
 use crate::cluster::Cluster;
 use crate::events::{self, Teller};
-use crate::metrics::{EventMetrics, Metrics, OwnerMetrics};
+use crate::metrics::{EventMetrics, Metrics, MissMetrics, OwnerMetrics};
+use crate::misses::Misses;
 use crate::owners::Owners;
 use crate::server::{self, Webhook};
 
@@ -39,6 +40,7 @@ pub struct Bound {
     registry: Arc<Registry>,
     keeper: Keeper,
     cluster: Option<Cluster>,
+    misses: Option<Misses>,
     teller: Teller,
     /// Whether it is ready, to be asked while it serves.
     pub readiness: Readiness,
@@ -68,6 +70,10 @@ pub async fn bind(arguments: ServeArgs) -> anyhow::Result<Bound> {
     let owners = cluster.as_ref().map(|_| Arc::new(Owners::new(OwnerMetrics::register(&mut registry))));
     let (events, teller) = events::channel(EventMetrics::register(&mut registry));
     let events = (cluster.is_some() && !arguments.no_events).then_some(events);
+    let misses = cluster.as_ref().map(|cluster| {
+        let metrics = MissMetrics::register(&mut registry);
+        Misses::new(options.clone(), cluster.namespace.clone(), readiness.clone(), events.clone(), metrics)
+    });
     let config = service::tls::server_config(keeper.served(), &["h2", "http/1.1"])?;
     let listener = admin::bind("reviews", arguments.listen).await?;
     let admin_listener = admin::bind("health and metrics", arguments.admin_listen).await?;
@@ -91,6 +97,7 @@ pub async fn bind(arguments: ServeArgs) -> anyhow::Result<Bound> {
         registry: Arc::new(registry),
         keeper,
         cluster,
+        misses,
         teller,
         readiness,
     })
@@ -104,7 +111,8 @@ impl Bound {
         let closed = CancellationToken::new();
         let keeping = tokio::spawn(self.keeper.run(closed.clone()));
         let admin = tokio::spawn(admin::serve(self.admin_listener, readiness.clone(), self.registry, closed.clone()));
-        if let (Some(cluster), Some(owners)) = (self.cluster, &self.webhook.owners) {
+        if let (Some(cluster), Some(owners), Some(misses)) = (self.cluster, &self.webhook.owners, self.misses) {
+            tokio::spawn(misses.follow(cluster.client.clone(), closed.clone()));
             tokio::spawn(owners.clone().follow(cluster.client.clone(), closed.clone()));
             tokio::spawn(self.teller.run(cluster.client, closed.clone()));
         }

@@ -57,6 +57,24 @@ fn a_dry_run_and_a_pod_without_an_owner_tell_nothing() {
 }
 
 #[test]
+fn a_miss_is_told_under_a_name_that_every_replica_makes() {
+    let pod = |owners: Value| json!({ "metadata": { "name": "crawl-1", "uid": "uid-of-pod", "ownerReferences": owners } });
+    let told = |owners: Value| {
+        let notice = notice_of_miss(Pod(&pod(owners)), "steps", Cause::NotReady).unwrap();
+        (notice.owner.kind.unwrap(), notice.name, notice.note, notice.reason)
+    };
+    let note = "pod crawl-1 should have an agent-comms sidecar and has none: not_ready: the injector was not ready";
+    let name = |name: &str| Some(name.to_owned());
+    let expected = ("Job".to_owned(), name("agent-comms-missed-uid-of-crawl"), note.to_owned(), "SidecarMissed");
+    assert_eq!(told(json!([job()])), expected);
+    let expected = ("Pod".to_owned(), name("agent-comms-missed-uid-of-pod"), note.to_owned(), "SidecarMissed");
+    assert_eq!(told(json!([])), expected);
+    let mut odd = job();
+    odd["uid"] = json!("Uid_of:crawl");
+    assert_eq!(told(json!([odd])).1, None);
+}
+
+#[test]
 fn a_long_note_is_cut_between_letters() {
     let note = cut("é".repeat(600));
     assert!(note.len() <= NOTE_LIMIT && note.ends_with("é..."), "{} bytes", note.len());

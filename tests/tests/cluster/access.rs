@@ -3,9 +3,11 @@
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use serde_json::Value;
+use neighbours::Kubernetes;
+use serde_json::{Value, json};
 
 use crate::ground::{Ground, eventually, is_injected, step};
+use crate::misses::enable;
 
 const MANIFEST: &str = include_str!("../../../manifests/injector/rbac.yaml");
 const NAMESPACE: &str = "agent-comms";
@@ -46,7 +48,8 @@ async fn may(client: &kube::Client, (verb, group, resource, name, namespace): At
 
 #[tokio::test]
 async fn the_injector_does_its_work_with_what_the_manifests_grant() {
-    let ground = Ground::installed("granted", install).await;
+    let kubernetes = Kubernetes::start().await.unwrap();
+    let ground = Ground::installed(&kubernetes, "granted", install).await;
     let replica = ground.serve(&[]).await;
     let pod = ground.pods(&ground.steps()).create(&PostParams::default(), &step("crawl")).await.unwrap();
     assert!(is_injected(&pod));
@@ -56,8 +59,14 @@ async fn the_injector_does_its_work_with_what_the_manifests_grant() {
     ground.overwrite_bundle(0, "").await;
     eventually("the caBundle is right again", async || ground.bundles().await == right).await;
 
+    ground.make_namespace("granted-missed", &json!({})).await;
+    enable(&ground, "granted-missed").await;
+    ground.pods("granted-missed").create(&PostParams::default(), &step("missed")).await.unwrap();
+    eventually("the miss is counted", async || replica.metric("agentcomms_injector_misses_total").await == 1).await;
+    eventually("the miss is told", async || replica.metric("agentcomms_injector_events_total").await == 2).await;
+
     let account = ground.account().client().await.unwrap();
-    let forbidden: [Attempt; 14] = [
+    let forbidden: [Attempt; 19] = [
         ("get", "", "secrets", "another", NAMESPACE),
         ("list", "", "secrets", "", NAMESPACE),
         ("delete", "", "secrets", "agent-comms-injector-certificate", NAMESPACE),
@@ -70,6 +79,11 @@ async fn the_injector_does_its_work_with_what_the_manifests_grant() {
         ("create", "", "pods", "", "granted-steps"),
         ("patch", "", "pods", "", "granted-steps"),
         ("create", "", "pods/exec", "", "granted-steps"),
+        ("get", "", "namespaces", "", "granted-steps"),
+        ("get", "batch", "jobs", "", "granted-steps"),
+        ("create", "", "events", "", "granted-steps"),
+        ("patch", "events.k8s.io", "events", "", "granted-steps"),
+        ("list", "", "nodes", "", ""),
         ("patch", "batch", "jobs", "", "granted-steps"),
         ("get", "", "configmaps", "", NAMESPACE),
     ];

@@ -60,8 +60,7 @@ impl Ground {
     }
 
     /// The same under the names of our manifests, with injectors that are their service account.
-    pub async fn installed(name: &'static str, install: impl AsyncFnOnce(&kube::Client)) -> Self {
-        let kubernetes = Kubernetes::shared().await.unwrap();
+    pub async fn installed(kubernetes: &Kubernetes, name: &'static str, install: impl AsyncFnOnce(&kube::Client)) -> Self {
         let mut ground = Self::of(kubernetes, name).await;
         (ground.namespace, ground.configuration) = ("agent-comms", "agent-comms-injector");
         ground.make_namespace(ground.namespace, &json!({})).await;
@@ -223,4 +222,20 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "in vain for {} s: {what}", PATIENCE.as_secs());
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Makes etcd forget its history, so that no watch can go on where it was.
+pub async fn compact(kubernetes: &Kubernetes) {
+    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+        .build_http::<http_body_util::Full<bytes::Bytes>>();
+    let ask = async |path: &str, body: Value| -> Value {
+        let request = hyper::Request::post(format!("{}{path}", kubernetes.etcd_url())).body(body.to_string().into()).unwrap();
+        let response = client.request(request).await.unwrap();
+        let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+        serde_json::from_slice(&body).unwrap()
+    };
+    // Any key will do: the answer's header has the revision.
+    let answer = ask("/v3/kv/range", json!({ "key": "Lw==", "limit": "1" })).await;
+    let revision = answer["header"]["revision"].clone();
+    ask("/v3/kv/compaction", json!({ "revision": revision, "physical": true })).await;
 }

@@ -11,6 +11,7 @@ mod admission;
 mod certificates;
 mod events;
 mod ground;
+mod misses;
 mod mounted;
 mod others;
 mod owners;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{Api, DynamicObject, PostParams};
 use neighbours::Kubernetes;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::ground::{Ground, Replica, eventually, from_json, is_injected, step};
+use crate::ground::{Ground, Replica, compact, eventually, from_json, is_injected, step};
 
 const RUN_LABEL: &str = "agents.proompteng.ai/agent-run";
 const LISTS: &str = "agentcomms_injector_job_lists_total";
@@ -103,20 +103,4 @@ async fn jobs_are_known_again_after_the_api_server_was_killed() {
         assert_eq!(run_of(&pod).0, "run-before");
     }
     replica.end().await;
-}
-
-/// Makes etcd forget its history, so that no watch can go on where it was.
-async fn compact(kubernetes: &Kubernetes) {
-    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
-        .build_http::<http_body_util::Full<bytes::Bytes>>();
-    let ask = async |path: &str, body: Value| -> Value {
-        let request = hyper::Request::post(format!("{}{path}", kubernetes.etcd_url())).body(body.to_string().into()).unwrap();
-        let response = client.request(request).await.unwrap();
-        let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
-        serde_json::from_slice(&body).unwrap()
-    };
-    // Any key will do: the answer's header has the revision.
-    let answer = ask("/v3/kv/range", json!({ "key": "Lw==", "limit": "1" })).await;
-    let revision = answer["header"]["revision"].clone();
-    ask("/v3/kv/compaction", json!({ "revision": revision, "physical": true })).await;
 }
