@@ -9,6 +9,7 @@ use service::logs::LogArgs;
 
 use crate::annotations::bounds;
 use crate::certificates::options::CertificateArgs;
+use crate::check::CheckArgs;
 use crate::cluster::ClusterArgs;
 use crate::credentials::CredentialsArgs;
 use crate::offline::command::{ExplainArgs, InjectArgs, UninjectArgs};
@@ -53,6 +54,12 @@ pub enum Command {
     ///   kubectl get pod NAME -o json | agent-comms-injector explain -f -
     #[command(verbatim_doc_comment)]
     Explain(Box<ExplainArgs>),
+    /// Say what of an installation is right, what is not, and what to do about it
+    ///
+    /// It reads the webhook configuration, the certificate behind it, nodes, namespaces and their pods, and changes nothing; what you may
+    /// not read is told as unknown. Exit code 0: nothing is wrong; 1: the cluster could not be asked; 3: something is wrong.
+    #[command(verbatim_doc_comment)]
+    Check(Box<CheckArgs>),
 }
 
 /// Settings of `serve`.

@@ -48,7 +48,8 @@ impl ClusterArgs {
     }
 }
 
-async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Client> {
+/// A client of the API server that a kubeconfig file means, else `KUBECONFIG`, else the service account.
+pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Client> {
     let config = match kubeconfig {
         Some(path) => {
             let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("cannot read `{}`", path.display()))?;
@@ -56,7 +57,7 @@ async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Client> {
             config.with_context(|| format!("cannot use `{}`", path.display()))?
         }
         None => kube::Config::infer().await.context(
-            "cannot find the API server; run in a pod with a service account, or give --kubeconfig, or serve with --tls-cert",
+            "cannot find the API server; give --kubeconfig, or run in a pod with a service account (serve needs none with --tls-cert)",
         )?,
     };
     kube::Client::try_from(config).context("cannot make a client of the API server")

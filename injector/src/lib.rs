@@ -5,12 +5,14 @@
 //!
 //! From a review to its answer: [`review`] reads it, [`policy`] decides who is looked at, [`plan`] says what such a pod should have in it
 //! (with [`runtime`], [`identity`], [`annotations`], [`files`] and [`container`]), [`patch`] brings the pod there and checks itself,
-//! [`mutate`] ties these together, [`server`] speaks TLS and HTTP. [`offline`] does the same to manifests. Beside reviews,
+//! [`mutate`] ties these together, [`server`] speaks TLS and HTTP. [`offline`] does the same to manifests, and [`check`] looks at an
+//! installation. Beside reviews,
 //! [`certificates`] keeps what the API server verifies, [`owners`] knows who owns which
 //! Job, [`misses`] finds pods that were made without it, and [`events`] tells owners what became of their pods.
 
 pub mod annotations;
 pub mod certificates;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod container;

@@ -20,6 +20,7 @@ async fn main() -> ExitCode {
         Command::Inject(arguments) => command::inject(*arguments),
         Command::Uninject(arguments) => command::uninject(&arguments),
         Command::Credentials(arguments) => injector::credentials::run(&arguments),
+        Command::Check(arguments) => injector::check::run(*arguments).await,
         Command::Explain(arguments) => command::explain(*arguments),
     };
     code.unwrap_or_else(|error| exit::report(NAME, Err(error)))

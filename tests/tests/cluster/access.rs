@@ -29,9 +29,10 @@ async fn install(client: &kube::Client) {
 }
 
 /// A verb on a resource of a group, with a name or none, in a namespace or in all.
-type Attempt = (&'static str, &'static str, &'static str, &'static str, &'static str);
+pub type Attempt = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
-async fn may(client: &kube::Client, (verb, group, resource, name, namespace): Attempt) -> bool {
+/// Whether somebody may do it.
+pub async fn may(client: &kube::Client, (verb, group, resource, name, namespace): Attempt) -> bool {
     let text = |text: &str| Some(text.to_owned());
     let attributes = ResourceAttributes {
         verb: text(verb),

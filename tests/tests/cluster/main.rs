@@ -9,6 +9,7 @@
 mod access;
 mod admission;
 mod certificates;
+mod check;
 mod events;
 mod ground;
 mod misses;

@@ -1,0 +1,154 @@
+//! `check` on an installation that is right, then on what becomes of it, and for somebody who may read little.
+
+use clap::Parser as _;
+use injector::check;
+use injector::check::finding::{Finding, Level, exit_code};
+use injector::cli::{Cli, Command};
+use k8s_openapi::api::core::v1::{Namespace, Node, Secret};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use neighbours::Kubernetes;
+use neighbours::kubernetes::Access;
+use serde_json::{Value, json};
+
+use crate::access::may;
+use crate::ground::{Ground, eventually, step};
+use crate::misses::enable;
+
+/// What is not right: code, level and object of each.
+type Unhappy<'a> = Vec<(&'a str, Level, Option<&'a str>)>;
+
+async fn look(ground: &Ground, user: &Access) -> anyhow::Result<Vec<Finding>> {
+    let kubeconfig = user.kubeconfig().to_str().unwrap();
+    let words = ["injector", "check", "--kubeconfig", kubeconfig, "--namespace", ground.name];
+    let Command::Check(arguments) = Cli::parse_from(words.iter().chain(&["--webhook-configuration", ground.name])).command else {
+        panic!("this is no `check`")
+    };
+    check::look(*arguments).await
+}
+
+fn unhappy(findings: &[Finding]) -> Unhappy<'_> {
+    let unhappy = findings.iter().filter(|finding| finding.level != Level::Ok);
+    unhappy.map(|finding| (finding.code, finding.level, finding.object.as_deref())).collect()
+}
+
+fn words<'a>(findings: &'a [Finding], code: &str) -> &'a str {
+    &findings.iter().find(|finding| finding.code == code).unwrap_or_else(|| panic!("{code} is not told: {findings:#?}")).words
+}
+
+async fn make_node(ground: &Ground, name: &str, kubelet: &str) {
+    let info = json!({
+        "kubeletVersion": kubelet, "architecture": "", "bootID": "", "containerRuntimeVersion": "", "kernelVersion": "",
+        "kubeProxyVersion": "", "machineID": "", "operatingSystem": "", "osImage": "", "systemUUID": "",
+    });
+    let nodes = Api::<Node>::all(ground.client.clone());
+    let node = serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
+    nodes.create(&PostParams::default(), &node).await.unwrap();
+    let status = json!({ "status": { "nodeInfo": info } });
+    nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+}
+
+/// The Secret that `credentials` makes.
+async fn make_credentials(ground: &Ground, namespace: &str) {
+    let made = rcgen::generate_simple_self_signed(vec!["steps.publisher".to_owned()]).unwrap();
+    let data = json!({ "tls.crt": made.cert.pem(), "tls.key": made.signing_key.serialize_pem() });
+    let secret: Secret =
+        serde_json::from_value(json!({ "metadata": { "name": "agent-comms-nats" }, "stringData": data })).unwrap();
+    Api::namespaced(ground.client.clone(), namespace).create(&PostParams::default(), &secret).await.unwrap();
+}
+
+async fn label(ground: &Ground, namespace: &str, value: &str) {
+    let labels = json!({ "metadata": { "labels": { "agent-comms.dev/inject": value } } });
+    let namespaces = Api::<Namespace>::all(ground.client.clone());
+    namespaces.patch(namespace, &PatchParams::default(), &Patch::Merge(labels)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_with_what_to_do() {
+    let kubernetes = Kubernetes::start().await.unwrap();
+    let ground = Ground::of(&kubernetes, "checked").await;
+    let steps = ground.steps();
+    let admin = ground.account();
+    let findings = look(&ground, admin).await.unwrap();
+    let absent = ("webhook_configuration", Level::Fail, None);
+    assert_eq!(unhappy(&findings), [absent, ("namespaces", Level::Warn, None)]);
+
+    let replica = ground.serve(&[]).await;
+    make_node(&ground, "new", "v1.36.2").await;
+    enable(&ground, &steps).await;
+    make_credentials(&ground, &steps).await;
+    ground.pods(&steps).create(&PostParams::default(), &step("injected")).await.unwrap();
+    let entry = Some("replica-0.agent-comms.dev");
+    let by_url: Unhappy<'_> = vec![("webhook_target", Level::Warn, entry), ("namespace_selector", Level::Warn, entry)];
+    let findings = look(&ground, admin).await.unwrap();
+    assert_eq!((unhappy(&findings), exit_code(&findings)), (by_url.clone(), 0), "{findings:#?}");
+    assert!(words(&findings, "ca_bundle").contains("as the Secret checked/agent-comms-injector-certificate has it"));
+    assert_eq!(words(&findings, "namespaces"), format!("1 enabled: {steps}"));
+    assert_eq!(words(&findings, "misses"), "every pod that should have a sidecar has one");
+
+    // Somebody who may read the configuration alone: the certificate comes from a handshake.
+    let reader = kubernetes.user("reader", "readers").unwrap();
+    grant(&ground, &reader, "admissionregistration.k8s.io", "mutatingwebhookconfigurations").await;
+    let findings = look(&ground, &reader).await.unwrap();
+    let unknown = [("nodes", Level::Unknown, None), ("namespaces", Level::Unknown, None)];
+    assert_eq!((unhappy(&findings), exit_code(&findings)), ([by_url.clone(), unknown.to_vec()].concat(), 0));
+    let place = format!("as a handshake with localhost:{} shows it", replica.address.port());
+    assert!(words(&findings, "ca_bundle").contains(&place), "{findings:#?}");
+    grant(&ground, &reader, "", "namespaces").await;
+    let findings = look(&ground, &reader).await.unwrap();
+    let unknown = ["nodes", "credentials", "misses"].map(|code| (code, Level::Unknown, None));
+    assert_eq!(unhappy(&findings), [by_url.clone(), unknown.to_vec()].concat());
+    let stranger = kubernetes.user("stranger", "strangers").unwrap();
+    let unknown = ["webhook_configuration", "nodes", "namespaces"].map(|code| (code, Level::Unknown, None));
+    assert_eq!(unhappy(&look(&ground, &stranger).await.unwrap()), unknown);
+
+    replica.end().await;
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap().cert.pem();
+    ground.overwrite_bundle(0, &base64(&other)).await;
+    ground.pods(&steps).create(&PostParams::default(), &step("missed")).await.unwrap();
+    make_node(&ground, "old", "v1.28.15").await;
+    ground.make_namespace("checked-more", &json!({})).await;
+    label(&ground, "checked-more", "true").await;
+    let secrets = Api::<Secret>::namespaced(ground.client.clone(), &steps);
+    secrets.delete("agent-comms-nats", &DeleteParams::default()).await.unwrap();
+    let findings = look(&ground, admin).await.unwrap();
+    let mut expected = by_url;
+    expected.extend([
+        ("ca_bundle", Level::Fail, entry),
+        ("nodes", Level::Fail, None),
+        ("namespace_label", Level::Warn, Some("checked-more")),
+        ("credentials", Level::Fail, Some(steps.as_str())),
+        ("misses", Level::Warn, None),
+    ]);
+    assert_eq!((unhappy(&findings), exit_code(&findings)), (expected, 3), "{findings:#?}");
+    assert!(words(&findings, "misses").contains(&format!(": {steps}/missed")), "{findings:#?}");
+
+    // The bundle is to be judged also where nothing answers.
+    let findings = look(&ground, &reader).await.unwrap();
+    let of_bundle = findings.iter().find(|finding| finding.code == "ca_bundle").unwrap();
+    assert_eq!(of_bundle.level, Level::Unknown);
+    assert!(of_bundle.words.contains("you may not read the Secret") && of_bundle.words.contains("no handshake"), "{of_bundle:?}");
+    drop(kubernetes);
+    assert!(look(&ground, admin).await.is_err(), "a cluster that is gone was looked at");
+}
+
+/// Lets the readers read a resource in all namespaces, and waits until they may.
+async fn grant(ground: &Ground, reader: &Access, api_group: &'static str, resource: &'static str) {
+    use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+    let rules = json!([{ "apiGroups": [api_group], "resources": [resource], "verbs": ["get", "list"] }]);
+    let role: ClusterRole = serde_json::from_value(json!({ "metadata": { "name": resource }, "rules": rules })).unwrap();
+    Api::all(ground.client.clone()).create(&PostParams::default(), &role).await.unwrap();
+    let binding: Value = json!({
+        "metadata": { "name": resource },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": resource },
+        "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "readers" }],
+    });
+    let binding: ClusterRoleBinding = serde_json::from_value(binding).unwrap();
+    Api::all(ground.client.clone()).create(&PostParams::default(), &binding).await.unwrap();
+    let reader = reader.client().await.unwrap();
+    eventually("the readers may read", async || may(&reader, ("list", api_group, resource, "", "")).await).await;
+}
+
+fn base64(text: &str) -> String {
+    use ::base64::Engine as _;
+    ::base64::engine::general_purpose::STANDARD.encode(text)
+}
