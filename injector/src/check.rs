@@ -9,7 +9,6 @@ pub mod finding;
 mod missed;
 mod namespaces;
 mod nodes;
-mod read;
 mod served;
 #[cfg(test)]
 mod tests;
@@ -32,8 +31,8 @@ use crate::cluster;
 use crate::offline::command::ReportOutput;
 use crate::options::Options;
 use crate::pod::list;
+use crate::read::{Read, read};
 use finding::Finding;
-use read::{Read, read};
 
 /// Settings of `check`.
 #[derive(Debug, Args)]

@@ -47,11 +47,12 @@ pub enum Command {
     ///   agent-comms-injector credentials team-a --ca-cert ca.crt --ca-key ca.key | kubectl apply -f -
     #[command(verbatim_doc_comment)]
     Credentials(CredentialsArgs),
-    /// Say of each pod of manifests whether it gets a sidecar, why, and what to change
+    /// Say of each pod of manifests, or of a pod of the cluster, whether it gets a sidecar, why, and what to change
     ///
     /// Exit code 0: every pod that asks for a sidecar gets one; 1: failed; 3: one does not.
     ///
-    ///   kubectl get pod NAME -o json | agent-comms-injector explain -f -
+    ///   agent-comms-injector explain pod NAME -n NAMESPACE
+    ///   agent-comms-injector explain -f job.yaml
     #[command(verbatim_doc_comment)]
     Explain(Box<ExplainArgs>),
     /// Say what of an installation is right, what is not, and what to do about it

@@ -5,10 +5,10 @@
 //!
 //! From a review to its answer: [`review`] reads it, [`policy`] decides who is looked at, [`plan`] says what such a pod should have in it
 //! (with [`runtime`], [`identity`], [`annotations`], [`files`] and [`container`]), [`patch`] brings the pod there and checks itself,
-//! [`mutate`] ties these together, [`server`] speaks TLS and HTTP. [`offline`] does the same to manifests, and [`check`] looks at an
-//! installation. Beside reviews,
-//! [`certificates`] keeps what the API server verifies, [`owners`] knows who owns which
-//! Job, [`misses`] finds pods that were made without it, and [`events`] tells owners what became of their pods.
+//! [`mutate`] ties these together, [`server`] speaks TLS and HTTP. [`offline`] does the same to manifests, [`live`] explains a pod of a
+//! cluster, and [`check`] looks at an installation. Beside reviews, [`certificates`] keeps what the API server verifies, [`owners`]
+//! knows who owns which Job, [`misses`] finds pods that were made without a sidecar, and [`events`] tells owners what became of
+//! their pods.
 
 pub mod annotations;
 pub mod certificates;
@@ -20,6 +20,7 @@ pub mod credentials;
 pub mod events;
 pub mod files;
 pub mod identity;
+pub mod live;
 pub mod metrics;
 pub mod misses;
 pub mod mutate;
@@ -36,6 +37,7 @@ pub mod plan;
 pub mod pod;
 pub mod policy;
 pub mod quantity;
+pub mod read;
 pub mod resources;
 pub mod review;
 pub mod runtime;

@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
         Command::Uninject(arguments) => command::uninject(&arguments),
         Command::Credentials(arguments) => injector::credentials::run(&arguments),
         Command::Check(arguments) => injector::check::run(*arguments).await,
-        Command::Explain(arguments) => command::explain(*arguments),
+        Command::Explain(arguments) => command::explain(*arguments).await,
     };
     code.unwrap_or_else(|error| exit::report(NAME, Err(error)))
 }

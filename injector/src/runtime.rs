@@ -24,6 +24,9 @@ pub trait Runtime: Sync {
     /// Whether a pod is one of its steps.
     fn claims(&self, pod: Pod<'_>) -> bool;
 
+    /// By what it knows a pod that it claims, for people: an owner or a label.
+    fn evidence(&self, pod: Pod<'_>) -> String;
+
     /// Why a pod that it claims is no step after all.
     fn refuses(&self, pod: Pod<'_>) -> Option<Reason>;
 

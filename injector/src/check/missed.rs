@@ -7,10 +7,10 @@ use kube::core::ApiResource;
 
 use super::finding::Finding;
 use super::namespaces::Enabled;
-use super::read::{Read, read};
 use crate::misses;
 use crate::misses::book::is_suspect;
 use crate::options::Options;
+use crate::read::{Read, read};
 
 const CODE: &str = "misses";
 /// Pods that are read whole in each namespace, the youngest: what was long ago helps nobody.

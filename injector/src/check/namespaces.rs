@@ -6,10 +6,10 @@ use kube::api::ObjectMeta;
 use time::OffsetDateTime;
 
 use super::finding::Finding;
-use super::read::Read;
 use crate::certificates::material::Certificate;
 use crate::names::{INJECT_LABEL, NATS_VOLUME};
 use crate::namespaces::{Wish, is_excluded, labelled_at, wish};
+use crate::read::Read;
 
 /// Code of the namespaces.
 pub const CODE: &str = "namespaces";

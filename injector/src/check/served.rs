@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::Names;
-use super::read::Read;
+use crate::read::Read;
 
 const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::Names;
 use super::finding::Finding;
-use super::read::Read;
 use crate::names::INJECT_LABEL;
 use crate::pod::{list, name, text};
+use crate::read::Read;
 use crate::server::PATH;
 
 /// Code of the configuration itself.

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use crate::cli::PodArgs;
+use crate::live;
 use crate::mutate;
 use crate::offline::change::{self, Changed, Output};
 use crate::offline::document::{self, Manifest};
@@ -59,9 +60,21 @@ pub struct UninjectArgs {
 /// Settings of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "a flattened group's comment would replace the command's help")]
-    pub files: FileArgs,
+    /// A pod of the cluster: `pod NAME`, `NAME` or `NAMESPACE/NAME`
+    #[arg(value_name = "POD", num_args = 1..=2, required_unless_present = "filenames", conflicts_with = "filenames")]
+    pub pod: Vec<String>,
+    /// Files to read, `-` for standard input, or directories, of which the files that end in .yaml, .yml and .json count
+    #[arg(short, long = "filename", value_name = "FILE")]
+    pub filenames: Vec<PathBuf>,
+    /// Namespace of the pod; by default that of the kubeconfig
+    #[arg(short, long, requires = "pod", value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// How to reach the API server, a kubeconfig file; by default `KUBECONFIG`, else the service account
+    #[arg(long, requires = "pod", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Namespace of the injector, whose pods never get a sidecar
+    #[arg(long, env = "AGENT_COMMS_NAMESPACE", default_value = "agent-comms", value_name = "NAME")]
+    pub injector_namespace: String,
     /// Form of the report: words, or JSON
     #[arg(short, long, default_value = "text", value_name = "FORM")]
     pub output: ReportOutput,
@@ -95,16 +108,10 @@ pub fn uninject(arguments: &UninjectArgs) -> Result<ExitCode> {
     finish(&manifests, &changed, arguments.output)
 }
 
-/// Says of each pod of manifests whether it would get a sidecar, and why.
-pub fn explain(arguments: ExplainArgs) -> Result<ExitCode> {
-    let ExplainArgs { files, output, pods } = arguments;
-    let options = pods.options()?;
-    let mut reports = Vec::new();
-    for manifest in document::read(&files.filenames)? {
-        for mut document in manifest.documents {
-            change::visit(&mut document.value, &mut |object| reports.extend(judge(object, &options)));
-        }
-    }
+/// Says of each pod of manifests, or of a pod of the cluster, whether it gets a sidecar, and why.
+pub async fn explain(arguments: ExplainArgs) -> Result<ExitCode> {
+    let output = arguments.output;
+    let reports = if arguments.pod.is_empty() { of_manifests(arguments)? } else { vec![live::explain(arguments).await?] };
     let mut out = io::stdout().lock();
     match output {
         ReportOutput::Json => serde_json::to_writer_pretty(&mut out, &reports)?,
@@ -112,6 +119,17 @@ pub fn explain(arguments: ExplainArgs) -> Result<ExitCode> {
     }
     writeln!(out).context("cannot write the report")?;
     Ok(exit_code(&reports))
+}
+
+fn of_manifests(arguments: ExplainArgs) -> Result<Vec<Report>> {
+    let options = arguments.pods.options()?;
+    let mut reports = Vec::new();
+    for manifest in document::read(&arguments.filenames)? {
+        for mut document in manifest.documents {
+            change::visit(&mut document.value, &mut |object| reports.extend(judge(object, &options)));
+        }
+    }
+    Ok(reports)
 }
 
 /// A stored pod is judged as the webhook judges it; what is not made yet as `inject` would.

@@ -35,6 +35,9 @@ pub struct Report {
     pub reason: &'static str,
     /// In words: what holds and what to change.
     pub words: String,
+    /// The rules that decided about a live pod, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
     /// Remarks, each beginning with its code.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -63,14 +66,13 @@ impl Report {
         let reason = outcome.reason;
         let patched = outcome.patch.as_ref().map(|patch| &patch.patched);
         let status = patched.and_then(|pod| Status::parse(crate::pod::Pod(pod).annotation(crate::names::STATUS_ANNOTATION)?));
-        let containers = status.unwrap_or_default().steps.into_iter();
         Self {
             template,
             decision: review::decision(reason),
             reason: reason.code(),
             words: reason.words().to_owned(),
             notes: outcome.notes.iter().map(ToString::to_string).collect(),
-            containers: containers.map(|(name, StepStatus { socket, stdout })| Container { name, socket, stdout }).collect(),
+            containers: containers(status.unwrap_or_default()),
             disappoints: reason.disappoints(),
             ..Self::about(object)
         }
@@ -93,7 +95,8 @@ impl Report {
         Self { template, decision, reason, words: words.to_owned(), ..Self::about(object) }
     }
 
-    fn about(object: &Value) -> Self {
+    /// An object, of which nothing is said yet.
+    pub(crate) fn about(object: &Value) -> Self {
         let metadata = object.get("metadata").unwrap_or(&Value::Null);
         let prefix = || text(metadata, "generateName").map(|prefix| format!("{prefix}*"));
         Self {
@@ -104,11 +107,18 @@ impl Report {
             decision: review::decision(Reason::NotPod),
             reason: Reason::NotPod.code(),
             words: String::new(),
+            because: Vec::new(),
             notes: Vec::new(),
             containers: Vec::new(),
             disappoints: false,
         }
     }
+}
+
+/// What the containers of a pod got, as its status tells.
+pub(crate) fn containers(status: Status) -> Vec<Container> {
+    let steps = status.steps.into_iter();
+    steps.map(|(name, StepStatus { socket, stdout })| Container { name, socket, stdout }).collect()
 }
 
 impl fmt::Display for Report {
@@ -128,6 +138,9 @@ impl fmt::Display for Report {
             write!(formatter, " template {template}")?;
         }
         write!(formatter, "  {}: {}", self.reason, self.words)?;
+        for line in &self.because {
+            write!(formatter, "\n    · {line}")?;
+        }
         for Container { name, socket, stdout } in &self.containers {
             let socket = if *socket { "has its socket" } else { "has no socket" };
             write!(formatter, "\n    {name}: {socket}, output {}", stdout_words(stdout))?;

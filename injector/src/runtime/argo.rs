@@ -32,6 +32,10 @@ impl Runtime for Argo {
         pod.label(WORKFLOW_LABEL).is_some()
     }
 
+    fn evidence(&self, pod: Pod<'_>) -> String {
+        format!("its label {WORKFLOW_LABEL} says {}: it is a pod of that workflow", pod.label(WORKFLOW_LABEL).unwrap_or_default())
+    }
+
     fn refuses(&self, pod: Pod<'_>) -> Option<Reason> {
         pod.label(COMPONENT_LABEL).map(|_| Reason::ArgoComponentPod)
     }

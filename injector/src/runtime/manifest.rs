@@ -47,6 +47,10 @@ impl Runtime for Template {
         false
     }
 
+    fn evidence(&self, _pod: Pod<'_>) -> String {
+        "a manifest describes it".to_owned()
+    }
+
     fn refuses(&self, _pod: Pod<'_>) -> Option<Reason> {
         None
     }

@@ -25,6 +25,13 @@ impl Runtime for Native {
         pod.label(INJECT_LABEL) == Some("enabled") || pod.owner().is_some_and(|owner| owner.kind == "Job")
     }
 
+    fn evidence(&self, pod: Pod<'_>) -> String {
+        match pod.owner() {
+            Some(Owner { kind, name, .. }) if kind == "Job" => format!("Job {name} owns it: it is a step"),
+            _ => format!("its label {INJECT_LABEL} says enabled: it asks for a sidecar itself"),
+        }
+    }
+
     fn refuses(&self, _pod: Pod<'_>) -> Option<Reason> {
         None
     }

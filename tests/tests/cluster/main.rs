@@ -11,6 +11,7 @@ mod admission;
 mod certificates;
 mod check;
 mod events;
+mod explain;
 mod ground;
 mod misses;
 mod mounted;
