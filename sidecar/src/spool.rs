@@ -217,7 +217,7 @@ impl Spool {
     /// Everything below this position is acknowledged: the segments that lie below it are freed.
     pub fn free(&mut self, position: u64) -> io::Result<()> {
         self.acknowledged = position;
-        let is_used_up = self.segments.back().is_some_and(|segment| segment.length() >= self.segment_limit() / 4);
+        let is_used_up = self.segments.back().is_some_and(|segment| segment.length() > self.segment_limit() / 4);
         let rolled = if position >= self.end() && is_used_up { self.roll() } else { Ok(()) };
         self.free_segments()?;
         rolled

@@ -94,6 +94,18 @@ fn a_full_spool_refuses_until_something_is_freed() {
 }
 
 #[test]
+fn a_spool_of_no_size_keeps_what_it_took() {
+    let directory = TempDir::new().unwrap();
+    let (mut spool, _) = Spool::open(&directory.path().join("spool"), 0, 1, None).unwrap();
+    spool.free(spool.end()).unwrap();
+    append(&mut spool, b"kept", None);
+    drop(spool);
+    let (mut spool, found) = open(&directory, None);
+    assert_eq!(found, Found::Spool);
+    check_holds(&mut spool, 0, &[b"kept".to_vec()]);
+}
+
+#[test]
 fn a_small_spool_gets_its_room_back_too() {
     let directory = TempDir::new().unwrap();
     let (mut spool, _) = Spool::open(&directory.path().join("spool"), 100_000, 1, None).unwrap();
