@@ -1,5 +1,6 @@
 //! What to do about a message that the server did not take. Pure.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -58,8 +59,8 @@ impl Class {
 #[derive(Deserialize)]
 struct Body {
     error: Option<BodyError>,
-    #[serde(default)]
-    seq: u64,
+    /// A stream counts from 1.
+    seq: Option<NonZeroU64>,
     #[serde(default)]
     duplicate: bool,
 }
@@ -88,7 +89,9 @@ pub fn read_answer(status: Option<u16>, payload: &[u8]) -> Answer {
             let reason = format!("{} (code {}, {})", error.description, error.code, error.err_code);
             refused(class_of(&error), reason)
         }
-        Ok(Body { error: None, seq, duplicate }) => Answer::Stored { sequence: seq, duplicate },
+        Ok(Body { error: None, seq: Some(sequence), duplicate }) => Answer::Stored { sequence: sequence.get(), duplicate },
+        // Whoever else listens to this subject may answer as well: that stores nothing.
+        Ok(Body { error: None, seq: None, .. }) => refused(Class::Retry, "an answer is no stream's".to_owned()),
         Err(error) => refused(Class::Retry, format!("answer cannot be read: {error}")),
     }
 }

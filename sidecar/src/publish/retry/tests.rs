@@ -17,6 +17,9 @@ fn answers_are_sorted() {
     check(Some(503), "", Some(Class::Retry));
     check(Some(408), "", Some(Class::Retry));
     check(None, "", Some(Class::Retry));
+    // Not a stream's: whoever else listens may answer as well.
+    check(None, "{}", Some(Class::Retry));
+    check(None, r#"{"ok":true}"#, Some(Class::Retry));
     check(None, r#"{"error":{"code":503,"err_code":10077,"description":"maximum messages exceeded"}}"#, Some(Class::Retry));
     check(
         None,
