@@ -80,6 +80,11 @@ fn refuse(command: &Command, error: &io::Error) -> u8 {
     if error.kind() == io::ErrorKind::NotFound || is_nowhere(command.get_program()) { NOT_FOUND } else { CANNOT_EXECUTE }
 }
 
+/// Whether the system has no process or no memory for one more; in this one's place the command needs neither.
+fn is_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory)
+}
+
 /// Whether no directory of `PATH` that can be looked into holds this name. The system's own search tells of a directory
 /// that it may not look into instead, which a shell passes over.
 fn is_nowhere(program: &OsStr) -> bool {
@@ -96,7 +101,12 @@ async fn supervise(args: &ExecArgs) -> ExitCode {
     let Outputs { stdout, stderr, relays, terminals, ended } = outputs;
     let mut command = command(args);
     command.stdout(stdout).stderr(stderr);
+    // Before the command runs: one that has begun cannot begin again without us.
+    let Ok(relayed) = relays.into_iter().map(Relay::start).collect::<io::Result<Vec<_>>>() else { return replace(args) };
     let spawned = command.spawn();
+    if spawned.as_ref().is_err_and(is_no_room) {
+        return replace(args);
+    }
     let refused = spawned.as_ref().err().map(|error| refuse(&command, error));
     // From here on the child alone holds the writing ends, so that their end is seen.
     drop(command);
@@ -107,7 +117,6 @@ async fn supervise(args: &ExecArgs) -> ExitCode {
     let code = match spawned {
         Ok(child) => {
             let pid = Pid::from_child(&child);
-            let relayed: Vec<_> = relays.into_iter().map(Relay::start).collect();
             let forwarding = signals.forward_to(pid);
             let code = signals.wait_for(pid, &forwarding).await;
             drop(ended);

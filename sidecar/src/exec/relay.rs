@@ -38,15 +38,17 @@ pub struct Relay {
 
 impl Relay {
     /// Starts the thread; the channel closes when everything is relayed.
-    pub fn start(self) -> oneshot::Receiver<()> {
+    ///
+    /// # Errors
+    /// When there is no thread to be had: the stream is closed then.
+    pub fn start(self) -> io::Result<oneshot::Receiver<()>> {
         let (done, is_done) = oneshot::channel::<()>();
         let relay = move || {
             self.run();
             drop(done);
         };
-        // Without a thread the stream is closed, which the command sees.
-        drop(thread::Builder::new().stack_size(STACK).spawn(relay));
-        is_done
+        thread::Builder::new().stack_size(STACK).spawn(relay)?;
+        Ok(is_done)
     }
 
     fn run(mut self) {

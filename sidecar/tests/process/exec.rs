@@ -179,6 +179,26 @@ fn a_directory_of_the_path_that_may_not_be_looked_into_is_passed_over() {
 }
 
 #[test]
+fn where_no_thread_or_process_can_be_had_the_command_runs_alone() {
+    let directory = tempfile::TempDir::new().unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let program = directory.path().join("agent-comms");
+    fs::copy(env!("CARGO_BIN_EXE_agent-comms"), &program).unwrap();
+    let socket = dead_socket(&directory);
+    for most in 1..=4 {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nproc={most}")).arg(&program).args(["exec", "--socket"]).arg(&socket);
+        // Root may have as many as it likes.
+        if rustix::process::geteuid().is_root() {
+            command.uid(65_534).gid(65_534);
+        }
+        let output = command.args(["--", "sh", "-c", "echo out; echo err >&2; exit 3"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "with {most}: {output:?}");
+        assert_eq!((&output.stdout[..], &output.stderr[..]), (&b"out\n"[..], &b"err\n"[..]), "with {most}");
+    }
+}
+
+#[test]
 fn signals_reach_the_command_and_one_that_ends_it_is_told_as_a_shell_tells_it() {
     let directory = tempfile::TempDir::new().unwrap();
     let socket = dead_socket(&directory);
