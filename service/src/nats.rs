@@ -49,7 +49,7 @@ pub enum NatsSettingsError {
     /// A URL cannot be read.
     #[error("nats url `{url}` cannot be read; write it as tls://host:4222")]
     Url {
-        /// As given.
+        /// As given, without credentials.
         url: String,
         /// What is wrong.
         #[source]
@@ -115,8 +115,14 @@ impl NatsArgs {
     /// # Errors
     /// When a URL cannot be read.
     pub fn servers(&self) -> Result<Vec<async_nats::ServerAddr>, NatsSettingsError> {
-        let parse = |url: &str| url.parse().map_err(|source| NatsSettingsError::Url { url: url.to_owned(), source });
+        let parse = |url: &str| url.parse().map_err(|source| NatsSettingsError::Url { url: without_credentials(url), source });
         self.nats_url.split(',').map(str::trim).map(parse).collect()
+    }
+
+    /// The servers as they may be told: whoever logs in, and with what, is left out.
+    #[must_use]
+    pub fn told_url(&self) -> String {
+        self.nats_url.split(',').map(without_credentials).collect::<Vec<_>>().join(",")
     }
 
     fn authorities(&self, scratch: &Path) -> Result<Option<PathBuf>, NatsSettingsError> {
@@ -127,6 +133,14 @@ impl NatsArgs {
         let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(pem.as_bytes()));
         written.map_err(|source| NatsSettingsError::Scratch { path: path.clone(), source })?;
         Ok(Some(path))
+    }
+}
+
+fn without_credentials(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + "://".len());
+    match url[start..].rfind('@') {
+        Some(end) => format!("{}[redacted]{}", &url[..start], &url[start + end..]),
+        None => url.to_owned(),
     }
 }
 

@@ -182,7 +182,7 @@ impl std::fmt::Debug for Settings<'_> {
             .field("namespace", &args.identity.namespace)
             .field("workflow_name", &args.identity.workflow_name)
             .field("pod", &args.identity.pod)
-            .field("nats_url", &without_secrets(args.nats.nats_url.clone()))
+            .field("nats_url", &args.nats.told_url())
             .field("nats_cert", &args.nats.nats_cert)
             .field("in_pod", &args.in_pod)
             .field("drain_time", &args.drain_time())

@@ -30,6 +30,14 @@ fn an_unreadable_authority_is_an_error_before_connecting() {
 }
 
 #[test]
+fn what_is_told_of_a_url_has_no_credentials() {
+    let told = |url: &str| parse(&["--nats-url", url]).told_url();
+    assert_eq!(told("tls://ci:hunter2@a:4222, nats://secret@b,c:4222"), "tls://[redacted]@a:4222, nats://[redacted]@b,c:4222");
+    let error = parse(&["--nats-url", "tls://ci:hunter2@a:port"]).servers().unwrap_err();
+    assert_eq!(error.to_string(), "nats url `tls://[redacted]@a:port` cannot be read; write it as tls://host:4222");
+}
+
+#[test]
 fn delays_grow_to_the_longest_and_differ() {
     let delays: Vec<_> = (1..40).map(reconnect_delay).collect();
     assert!(delays.iter().all(|delay| *delay <= LONGEST_DELAY));
