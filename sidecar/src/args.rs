@@ -24,6 +24,9 @@ use crate::steps::Restarts;
 pub use lenient::{Problem, parse};
 pub use parsing::{LogFormat, ParsingArgs};
 
+/// Seconds of the longest drain: no pod waits for longer, and far beyond it no clock has the deadline.
+const LONGEST_DRAIN: u64 = 24 * 60 * 60;
+
 /// Carries what a workflow step says to the stream, and to the people who watch
 #[derive(Debug, Parser)]
 #[command(name = "agent-comms", version)]
@@ -257,7 +260,7 @@ impl RunArgs {
     /// How long sending what is left may take.
     #[must_use]
     pub fn drain_time(&self) -> Duration {
-        Duration::from_secs(self.grace_seconds.unwrap_or(7).saturating_sub(2).max(1))
+        Duration::from_secs(self.grace_seconds.unwrap_or(7).saturating_sub(2).clamp(1, LONGEST_DRAIN))
     }
 
     /// The rate of the token bucket; nothing means no bound.

@@ -32,7 +32,8 @@ pub async fn emit(args: EmitArgs) -> anyhow::Result<()> {
     let text = text.trim_end_matches(['\r', '\n']);
     anyhow::ensure!(!text.trim().is_empty(), "there is nothing to say; give a text, or write it to standard input");
     let body = Bytes::from(object(text, &args).to_string());
-    let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    // One that no clock has is none.
+    let deadline = Instant::now().checked_add(Duration::from_secs(args.timeout));
     loop {
         // A sidecar that has the message in hand and waits for room is waited for, however long that takes.
         let failure = match post(&args.socket, body.clone()).await {
@@ -47,7 +48,7 @@ pub async fn emit(args: EmitArgs) -> anyhow::Result<()> {
             }
             Err(failure) => failure,
         };
-        if Instant::now() + PAUSE > deadline {
+        if deadline.is_some_and(|deadline| Instant::now() + PAUSE > deadline) {
             return Err(failure);
         }
         tokio::time::sleep(PAUSE).await;

@@ -67,4 +67,6 @@ fn the_drain_ends_before_the_pod_does() {
         run_args(Cli::parse_from(line)).drain_time().as_secs()
     };
     assert_eq!([seconds(&[]), seconds(&["--grace-seconds", "30"]), seconds(&["--grace-seconds", "1"])], [5, 28, 1]);
+    let longest = std::time::Duration::from_secs(seconds(&["--grace-seconds", &u64::MAX.to_string()]));
+    assert!(std::time::Instant::now().checked_add(longest).is_some(), "no clock has the deadline");
 }

@@ -111,7 +111,9 @@ async fn emit_speaks_for_shells_and_fails_when_nobody_listens() {
     let sidecar = world.sidecar(&[]).await;
     let socket = world.socket("main");
     let arguments = ["--kind", "status", "--agent", "shell", "--attr", "step=3", "--attr", "a=b=c", "half", "done"];
-    for (arguments, input) in [(&arguments[..], ""), (&["--channel", "general"][..], "two\nlines\n")] {
+    for (arguments, input) in
+        [(&arguments[..], ""), (&["--channel", "general", "--timeout", "18446744073709551615"][..], "two\nlines\n")]
+    {
         let output = emit(&socket, arguments, input);
         assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
     }
