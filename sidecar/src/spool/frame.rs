@@ -20,8 +20,10 @@ const HAS_ID: u8 = 1;
 const IS_BATCH: u8 = 2;
 /// The bytes are the first part of a line.
 const IS_PIECE: u8 = 4;
-/// The longest rest that is believed; a longer one is damage. A record holds at most 2 MiB of bytes as they came.
+/// The longest rest that is believed; a longer one is damage.
 const LONGEST: usize = 4 * 1024 * 1024;
+/// The longest bytes as they came that a frame has room for, whatever is said beside them: a name of 255 bytes, and numbers.
+pub const LONGEST_RAW: usize = LONGEST - 512;
 
 /// Who is on the other end of a socket, as the kernel says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

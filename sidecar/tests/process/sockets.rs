@@ -62,6 +62,9 @@ async fn http_says_what_is_wrong_and_takes_nothing_then() {
     let long = format!("{{\"content\":\"{}\"}}", "x".repeat(2 * 1024 * 1024));
     assert_eq!(post(&socket, "application/json", &long).0, 413);
     assert_eq!(post(&socket, "application/json", &"x".repeat(5 * 1024 * 1024)).0, 413);
+    let batch = "1 line\n".repeat(4 * 1024 * 1024 / 7);
+    let (status, answer) = request(&socket, "POST /exec HTTP/1.1\r\nidempotency-key: 1\r\n", &batch).unwrap();
+    assert_eq!(status, 413, "{answer}");
     assert_eq!(request(&socket, "GET /nothing HTTP/1.1\r\n", "").unwrap().0, 404);
     assert_eq!(request(&socket, "GET /messages HTTP/1.1\r\n", "").unwrap().0, 405);
     let (status, metrics) = request(&socket, "GET /metrics HTTP/1.1\r\n", "").unwrap();

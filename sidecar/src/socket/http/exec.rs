@@ -10,6 +10,7 @@ use super::{Answer, ending, json_answer, problem, take_body};
 use crate::exec::batch;
 use crate::socket::Shared;
 use crate::spool::Peer;
+use crate::spool::frame::LONGEST_RAW;
 
 /// What a batch's content is called.
 pub const BATCH_TYPE: &str = "application/x-agent-comms-output";
@@ -32,6 +33,10 @@ pub async fn post(request: Request<Incoming>, shared: &Shared, container: &str, 
         Ok(taken) => taken,
         Err(answer) => return answer,
     };
+    if bytes.len() > LONGEST_RAW {
+        let error = format!("the batch has {} bytes, {LONGEST_RAW} are possible; nothing was accepted", bytes.len());
+        return problem(StatusCode::PAYLOAD_TOO_LARGE, &error);
+    }
     let count = match batch::check(&bytes) {
         Ok(0) => return problem(StatusCode::BAD_REQUEST, "the batch is empty"),
         Ok(count) => count,

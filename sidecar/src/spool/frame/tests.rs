@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{Entry, Form, Frame, Peer, decode, encode};
+use super::{Entry, Form, Frame, LONGEST_RAW, Peer, decode, encode};
 
 fn framed(container: &str, id: Option<u128>, raw: &[u8]) -> Vec<u8> {
     framed_as(Form::Record, container, id, raw)
@@ -16,6 +16,11 @@ fn framed_as(form: Form, container: &str, id: Option<u128>, raw: &[u8]) -> Vec<u
     assert_eq!(length, frame.len());
     assert_eq!(decode(&frame), Frame::Whole(entry, length));
     frame
+}
+
+#[test]
+fn the_longest_bytes_have_room_beside_the_longest_name() {
+    framed_as(Form::Batch, &"n".repeat(255), Some(1), &vec![b'x'; LONGEST_RAW]);
 }
 
 proptest! {
