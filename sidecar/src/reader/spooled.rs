@@ -11,7 +11,7 @@ use crate::checkpoint::Place;
 use crate::exec::batch::{self, Event};
 use crate::ledger::{Ledger, SourceKey};
 use crate::socket::intake::Intake;
-use crate::spool::{Form, Frame, frame};
+use crate::spool::{Form, frame};
 use crate::steps::Steps;
 
 /// What stands at a place of the spool.
@@ -134,7 +134,7 @@ impl SpoolSource {
             }
             ledger.withdraw_cut(self.key);
         }
-        let Frame::Whole(entry, length) = frame::decode(&self.frames[self.used..]) else {
+        let Some((entry, length)) = frame::first(&self.frames[self.used..]) else {
             return self.read(closing, ledger, made);
         };
         self.flushed = false;

@@ -152,6 +152,13 @@ pub fn decode(bytes: &[u8]) -> Frame<'_> {
     entry(rest).map_or(Frame::Damaged, |entry| Frame::Whole(entry, PREFIX + rest_length))
 }
 
+/// The first of whole frames that [`decode`] has seen, and its length in bytes: their checksums are not computed again.
+#[must_use]
+pub fn first(frames: &[u8]) -> Option<(Entry<'_>, usize)> {
+    let end = PREFIX + u32_at(frames, 0)? as usize;
+    Some((entry(frames.get(PREFIX..end)?)?, end))
+}
+
 fn entry(rest: &[u8]) -> Option<Entry<'_>> {
     let (&name_length, rest) = rest.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(name_length))?;
