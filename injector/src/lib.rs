@@ -21,6 +21,7 @@ pub mod events;
 pub mod files;
 pub mod identity;
 pub mod live;
+pub mod meaning;
 pub mod metrics;
 pub mod misses;
 pub mod mutate;

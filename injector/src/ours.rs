@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use crate::meaning::meaning;
 use crate::names::{
     BIN_VOLUME, INSTALLER, LOGS, LOGS_VARIABLE, MARKER_VARIABLE, RUN_DIR, RUN_VOLUME, SIDECAR, SOCKET, SOCKET_VARIABLE,
     STATUS_ANNOTATION, VOLUMES, WRAPPER,
@@ -63,6 +64,12 @@ pub fn is_variable(entry: &Value) -> bool {
 pub fn is_wrapped(container: &Value) -> bool {
     let command = list(container, "command");
     command.len() >= WRAPPER.len() && command.iter().zip(WRAPPER).all(|(word, ours)| word.as_str() == Some(ours))
+}
+
+/// What a pod means without what is ours in it.
+#[must_use]
+pub fn rest(pod: &Value) -> Value {
+    status(Pod(pod)).map_or_else(|| meaning(pod), |status| meaning(&without(pod, &status)))
 }
 
 /// Takes away everything that is ours. Lists that become empty go too, since an empty one and none mean the same.

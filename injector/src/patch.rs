@@ -28,6 +28,8 @@ pub struct Patch {
     pub operations: Vec<Operation>,
     /// What the pod then is.
     pub patched: Value,
+    /// Where something stands that is not what belongs there, so that nothing could be added to it.
+    pub misplaced: Option<String>,
 }
 
 impl Patch {
@@ -55,8 +57,8 @@ pub fn make(pod: &Value, plan: &Plan, options: &Options) -> Patch {
     add_volumes(&mut editor, &plan.volumes);
     place_containers(&mut editor, plan, options);
     tell_status(&mut editor, &plan.status);
-    let (patched, operations) = editor.finish();
-    Patch { operations, patched }
+    let (patched, operations, misplaced) = editor.finish();
+    Patch { operations, patched, misplaced }
 }
 
 fn add_to_step(editor: &mut Editor, path: &str, step: &Step) {
@@ -86,7 +88,8 @@ fn set_switch(editor: &mut Editor, path: &str, switch: &str) {
     }
     for index in 0..list(editor.at(path), "env").len() {
         let entry = &list(editor.at(path), "env")[index];
-        if pod::name(entry) == switch && text(entry, "value") != Some("true") {
+        // One that takes its value from elsewhere may not have another.
+        if pod::name(entry) == switch && text(entry, "value") != Some("true") && entry.get("valueFrom").is_none() {
             // The container runtime takes the last one of a name; all say the same then.
             editor.set(&format!("{path}/env/{index}"), "value", json!("true"));
         }
@@ -168,11 +171,7 @@ fn tell_status(editor: &mut Editor, status: &str) {
     if Pod(editor.document()).annotation(STATUS_ANNOTATION) == Some(status) {
         return;
     }
-    if editor.at("/metadata/annotations").is_object() {
-        editor.set("/metadata/annotations", STATUS_ANNOTATION, json!(status));
-    } else {
-        editor.set("/metadata", "annotations", json!({ STATUS_ANNOTATION: status }));
-    }
+    editor.set_in("/metadata", "annotations", STATUS_ANNOTATION, json!(status));
 }
 
 fn indexes(list: &[Value], is_wanted: impl Fn(&Value) -> bool) -> Vec<usize> {

@@ -288,10 +288,11 @@ fn switched(pod: Pod<'_>, steps: &[Step]) -> BTreeMap<String, Option<String>> {
     for step in steps {
         let Some(switch) = step.switch else { continue };
         let container = pod.containers().iter().find(|container| pod::name(container) == step.name);
-        let before = container.and_then(|container| {
-            let entry = list(container, "env").iter().rev().find(|entry| pod::name(entry) == switch)?;
-            text(entry, "value")
-        });
+        let entry = container.and_then(|container| list(container, "env").iter().rev().find(|entry| pod::name(entry) == switch));
+        if entry.is_some_and(|entry| entry.get("valueFrom").is_some()) {
+            continue;
+        }
+        let before = entry.map(|entry| text(entry, "value").unwrap_or_default());
         if before != Some("true") {
             switched.insert(step.name.clone(), before.map(str::to_owned));
         }

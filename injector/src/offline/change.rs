@@ -3,7 +3,8 @@
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::mutate;
+use crate::meaning::meaning;
+use crate::mutate::{self, Outcome};
 use crate::offline::document::Manifest;
 use crate::offline::place::{self, Found, Place};
 use crate::offline::report::Report;
@@ -11,6 +12,7 @@ use crate::offline::yaml;
 use crate::options::Options;
 use crate::ours;
 use crate::pod::{Pod, text};
+use crate::policy::Reason;
 
 /// Form of manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -36,13 +38,26 @@ pub fn inject(manifests: &[Manifest], namespace: Option<&str>, options: &Options
     change(manifests, Report::of_service, |object, place| {
         let namespace = text(&object["metadata"], "namespace").or(namespace).unwrap_or_default().to_owned();
         let name = place.name(object);
-        let outcome = mutate::template(&place.pod(object), place.runtime(), &namespace, options);
-        let report = Report::of(object, name, &outcome);
-        if let Some(patch) = outcome.patch {
-            place.put(object, patch.patched);
+        let mut outcome = mutate::template(&place.pod(object), place.runtime(), &namespace, options);
+        if let Some(patch) = &outcome.patch {
+            let mut with = object.clone();
+            place.put(&mut with, patch.patched.clone());
+            if rest(&with, place) == rest(object, place) {
+                *object = with;
+            } else {
+                // Something stands where a list or an object belongs, and would be lost.
+                outcome = Outcome { reason: Reason::InternalSelfCheck, patch: None, notes: Vec::new(), ..outcome };
+            }
         }
-        report
+        Report::of(object, name, &outcome)
     })
+}
+
+/// What an object means without what is ours in this place.
+fn rest(object: &Value, place: &Place) -> Value {
+    let mut object = object.clone();
+    take_out(&mut object, place);
+    meaning(&object)
 }
 
 /// Takes the sidecar out of every pod that has it.
@@ -50,14 +65,18 @@ pub fn inject(manifests: &[Manifest], namespace: Option<&str>, options: &Options
 pub fn uninject(manifests: &[Manifest]) -> Changed {
     let of_service = |object: &Value| Report::removed(object, None, false);
     change(manifests, of_service, |object, place| {
-        let (pod, name) = (place.pod(object), place.name(object));
-        let status = ours::status(Pod(&pod));
-        let report = Report::removed(object, name, status.is_some());
-        if let Some(status) = status {
-            place.put(object, ours::without(&pod, &status));
-        }
-        report
+        let name = place.name(object);
+        let was_there = take_out(object, place);
+        Report::removed(object, name, was_there)
     })
+}
+
+/// Takes out what is ours in a place, if anything is.
+fn take_out(object: &mut Value, place: &Place) -> bool {
+    let pod = place.pod(object);
+    let Some(status) = ours::status(Pod(&pod)) else { return false };
+    place.put(object, ours::without(&pod, &status));
+    true
 }
 
 fn change(

@@ -256,6 +256,9 @@ fn put_status(template: &mut Value, status: Option<&str>) {
     let name = crate::names::STATUS_ANNOTATION;
     if let Some(status) = status {
         let metadata = template.entry("metadata").or_insert_with(|| json!({}));
+        if !metadata.is_object() {
+            *metadata = json!({});
+        }
         if !metadata.get("annotations").is_some_and(Value::is_object) {
             metadata["annotations"] = json!({});
         }

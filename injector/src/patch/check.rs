@@ -16,6 +16,9 @@ pub enum Fault {
     /// It is no patch, or cannot be applied.
     #[error("the patch does not apply: {0}")]
     Unapplied(String),
+    /// What the user wrote is in the way. An API server sends no such pod, but a manifest may hold it.
+    #[error("what is at {0} does not belong there")]
+    Misplaced(String),
     /// It does something else than it was made for.
     #[error("the patched pod is not the one that was meant")]
     Different,
@@ -45,6 +48,9 @@ pub enum Fault {
 
 /// Applies the patch to the pod it was made for and checks what comes out.
 pub fn verify(mut pod: Value, patch: &Patch) -> Result<(), Fault> {
+    if let Some(place) = &patch.misplaced {
+        return Err(Fault::Misplaced(place.clone()));
+    }
     let operations: json_patch::Patch =
         serde_json::from_value(patch.to_json()).map_err(|error| Fault::Unapplied(error.to_string()))?;
     json_patch::patch(&mut pod, &operations).map_err(|error| Fault::Unapplied(error.to_string()))?;

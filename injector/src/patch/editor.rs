@@ -31,11 +31,12 @@ impl Operation {
 pub(super) struct Editor {
     document: Value,
     operations: Vec<Operation>,
+    misplaced: Option<String>,
 }
 
 impl Editor {
     pub(super) fn new(document: Value) -> Self {
-        Self { document, operations: Vec::new() }
+        Self { document, operations: Vec::new(), misplaced: None }
     }
 
     pub(super) fn document(&self) -> &Value {
@@ -51,20 +52,32 @@ impl Editor {
         crate::pod::name(self.at(path))
     }
 
-    /// Inserts elements into a list of the object at `path`; a list that is absent or null is made with all of them at once.
+    /// Inserts elements into a list of the object at `path`; a list that is absent or null is made with all of them at once, and
+    /// what is there and is no list stays.
     pub(super) fn insert(&mut self, path: &str, key: &str, index: usize, elements: Vec<Value>) {
         if elements.is_empty() {
             return;
         }
         let list_path = format!("{path}/{key}");
-        let Some(list) = self.document.pointer_mut(&list_path).and_then(Value::as_array_mut) else {
-            self.set(path, key, Value::Array(elements));
-            return;
+        let list = match self.document.pointer_mut(&list_path) {
+            Some(Value::Array(list)) => list,
+            None | Some(Value::Null) => return self.set(path, key, Value::Array(elements)),
+            Some(_) => return self.misplaced = Some(list_path),
         };
         for (offset, element) in elements.into_iter().enumerate() {
             let index = index + offset;
             list.insert(index.min(list.len()), element.clone());
             self.operations.push(Operation::Add(format!("{list_path}/{index}"), element));
+        }
+    }
+
+    /// Sets a member of an object that is a member of the object at `path`, and made when it is absent or null.
+    pub(super) fn set_in(&mut self, path: &str, key: &str, member: &str, value: Value) {
+        let object_path = format!("{path}/{key}");
+        match self.at(&object_path) {
+            Value::Object(_) => self.set(&object_path, member, value),
+            Value::Null => self.set(path, key, json!({ member: value })),
+            _ => self.misplaced = Some(object_path),
         }
     }
 
@@ -93,7 +106,8 @@ impl Editor {
         self.operations.push(Operation::Remove(path.to_owned()));
     }
 
-    pub(super) fn finish(self) -> (Value, Vec<Operation>) {
-        (self.document, self.operations)
+    /// The document, what was done to it, and where something stood that is not what belongs there.
+    pub(super) fn finish(self) -> (Value, Vec<Operation>, Option<String>) {
+        (self.document, self.operations, self.misplaced)
     }
 }

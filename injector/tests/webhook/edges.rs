@@ -1,6 +1,8 @@
 //! Rows of the table of edge cases: a pod is changed in one way, and one thing follows.
 
+use injector::meaning::meaning;
 use injector::options::OuterRun;
+use injector::ours;
 use injector::pod::{Owner, Pod, list, name};
 use injector::{mutate, policy::Reason};
 use serde_json::{Value, json};
@@ -130,4 +132,32 @@ fn a_guaranteed_pod_stays_guaranteed() {
     });
     let resources = &sidecar(&patched)["resources"];
     assert_eq!(resources["requests"], resources["limits"]);
+}
+
+#[test]
+fn what_is_not_what_belongs_there_is_left_and_so_is_the_pod() {
+    for (pointer, key) in [("/spec/containers/0", "volumeMounts"), ("/spec", "volumes"), ("/metadata", "annotations")] {
+        let (mut pod, namespace) = pod("native-job");
+        pod.pointer_mut(pointer).unwrap()[key] = json!("something");
+        let outcome = outcome(&pod, &namespace);
+        assert_eq!(outcome.reason, Reason::InternalSelfCheck, "{key}");
+        let fault = outcome.fault.unwrap().to_string();
+        assert_eq!(fault, format!("what is at {pointer}/{key} does not belong there"));
+    }
+}
+
+#[test]
+fn a_switch_that_takes_its_value_from_elsewhere_is_left() {
+    let (mut pod, namespace) = pod("argo-container");
+    let main =
+        pod["spec"]["containers"].as_array_mut().unwrap().iter_mut().find(|container| container["name"] == "main").unwrap();
+    let env = main["env"].as_array_mut().unwrap();
+    env.retain(|entry| entry["name"] != "ARGO_INCLUDE_SCRIPT_OUTPUT");
+    let entry = json!({ "name": "ARGO_INCLUDE_SCRIPT_OUTPUT", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } });
+    env.push(entry.clone());
+    let patched = outcome(&pod, &namespace).patch.unwrap().patched;
+    let containers = patched["spec"]["containers"].as_array().unwrap();
+    let main = containers.iter().find(|container| container["name"] == "main").unwrap();
+    assert!(main["env"].as_array().unwrap().contains(&entry), "a value beside valueFrom is refused by the API server");
+    assert_eq!(ours::rest(&patched), meaning(&pod));
 }

@@ -6,7 +6,6 @@ mod damages;
 mod edges;
 mod fixtures;
 mod manifests;
-mod meaning;
 mod properties;
 mod reload;
 mod reviews;

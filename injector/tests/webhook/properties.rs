@@ -1,5 +1,6 @@
 //! For any pod, and whatever other webhooks did to it before or in between.
 
+use injector::meaning::meaning;
 use injector::names::{INSTALLER, SIDECAR};
 use injector::options::Options;
 use injector::ours;
@@ -10,7 +11,6 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::damages::{self, damage};
-use crate::meaning::{meaning, without_ours};
 use crate::reviews::{options, outcome};
 use crate::shapes::pods;
 
@@ -48,7 +48,7 @@ proptest! {
         prop_assert_eq!(first.patch.is_some(), first.reason == Reason::Inject);
         let Some(patch) = first.patch else { return Ok(()) };
         check_injected(&patch.patched, &options())?;
-        prop_assert_eq!(without_ours(&patch.patched), meaning(&pod));
+        prop_assert_eq!(ours::rest(&patch.patched), meaning(&pod));
         prop_assert_eq!(outcome(&patch.patched, &namespace).reason, Reason::AlreadyInjected);
     }
 

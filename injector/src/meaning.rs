@@ -1,10 +1,9 @@
-//! What a pod means, whichever way it is written.
+//! What JSON means to the API server, whichever way it is written.
 
-use injector::ours;
-use injector::pod::Pod;
 use serde_json::Value;
 
-/// Absent, null and empty mean the same to the API server.
+/// The value without what is null or empty: to the API server that is as good as absent.
+#[must_use]
 pub fn meaning(value: &Value) -> Value {
     let is_empty = |value: &Value| match value {
         Value::Null => true,
@@ -19,10 +18,4 @@ pub fn meaning(value: &Value) -> Value {
         }
         value => value.clone(),
     }
-}
-
-/// What is left of a pod without what is ours in it.
-pub fn without_ours(pod: &Value) -> Value {
-    let status = ours::status(Pod(pod)).unwrap_or_default();
-    meaning(&ours::without(pod, &status))
 }
