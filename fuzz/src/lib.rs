@@ -8,6 +8,7 @@
 //! What a failing run prints as `BOLERO_RANDOM_SEED` repeats it. The bytes that made it fail belong into the corpus.
 
 pub mod change;
+pub mod graft;
 
 use std::path::{Path, PathBuf};
 

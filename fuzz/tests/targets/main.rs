@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a target says what went wrong by failing there")]
 
 mod checkpoint;
+mod manifests;
 mod records;
+mod review;
 mod socket;
 mod spool;
