@@ -33,10 +33,14 @@ pub const RECORD_LIMIT: usize = records::cut::LINE_LIMIT;
 const WATCH: Duration = Duration::from_millis(500);
 /// A connection that has said nothing for this long makes room when others wait.
 const SILENCE: Duration = Duration::from_secs(1);
-/// First bytes that tell HTTP from lines.
+/// First words of a request; a line of a log may begin with one too.
 const METHODS: [&[u8]; 7] = [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH "];
 /// Bytes of the longest of them.
 const LONGEST_METHOD: usize = 8;
+/// How the first line of a request ends, which no log does by chance.
+const VERSIONS: [&[u8]; 2] = [b" HTTP/1.1", b" HTTP/1.0"];
+/// Bytes of the longest first line that is waited for to see its end.
+const LONGEST_REQUEST_LINE: usize = 8 * 1024;
 
 /// What connections need.
 #[derive(Debug)]
@@ -153,8 +157,17 @@ async fn connection(
 ) {
     let peer = peer_of(&stream);
     let mut bytes = [0; LONGEST_METHOD];
-    let (protocol, length) = first_bytes(&mut stream, &mut bytes, &stop, &crowd).await;
-    let first = &bytes[..length];
+    let (told, length) = first_bytes(&mut stream, &mut bytes, &stop, &crowd).await;
+    let mut line = Vec::new();
+    let (protocol, first) = match told {
+        Some(Told::Method) => {
+            line.extend_from_slice(&bytes[..length]);
+            let protocol = first_line(&mut stream, &mut line, &stop).await;
+            (Some(protocol), &line[..])
+        }
+        Some(Told::Lines) => (Some(Protocol::Lines), &bytes[..length]),
+        None => (None, &bytes[..0]),
+    };
     match protocol {
         Some(Protocol::Http) => Box::pin(http::serve(stream, first, shared, container, peer, stop)).await,
         Some(Protocol::Lines) if !is_late => Box::pin(lines::serve(stream, first, &shared, &container, peer, &stop)).await,
@@ -173,13 +186,21 @@ enum Protocol {
     Lines,
 }
 
+/// What the first bytes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// A request, if its first line ends as one does.
+    Method,
+    Lines,
+}
+
 /// Reads until the bytes tell what they are, and says how many those were. Nothing when nobody says anything.
 async fn first_bytes(
     stream: &mut UnixStream,
     bytes: &mut [u8; LONGEST_METHOD],
     stop: &CancellationToken,
     crowd: &Notify,
-) -> (Option<Protocol>, usize) {
+) -> (Option<Told>, usize) {
     let since = Instant::now();
     let mut length = 0;
     loop {
@@ -199,21 +220,47 @@ async fn first_bytes(
         };
         length += read;
         match told(&bytes[..length]) {
-            Some(protocol) => return (Some(protocol), length),
+            Some(told) => return (Some(told), length),
             // Nothing more will come: what looked like the start of a method is a line.
-            None if read == 0 => return ((length > 0).then_some(Protocol::Lines), length),
+            None if read == 0 => return ((length > 0).then_some(Told::Lines), length),
             None => {}
         }
     }
 }
 
 /// What the bytes so far tell.
-fn told(bytes: &[u8]) -> Option<Protocol> {
+fn told(bytes: &[u8]) -> Option<Told> {
     if METHODS.iter().any(|method| bytes.starts_with(method)) {
-        return Some(Protocol::Http);
+        return Some(Told::Method);
     }
     let is_open = METHODS.iter().any(|method| method.starts_with(bytes));
-    (!is_open).then_some(Protocol::Lines)
+    (!is_open).then_some(Told::Lines)
+}
+
+/// Reads on to the end of the line that begins with a method, and says whether it is a request's. What is none is a line of
+/// text, of which nothing may be lost.
+async fn first_line(stream: &mut UnixStream, line: &mut Vec<u8>, stop: &CancellationToken) -> Protocol {
+    while !line.contains(&b'\n') && line.len() < LONGEST_REQUEST_LINE {
+        line.reserve(1024);
+        let read = tokio::select! {
+            biased;
+            read = stream.read_buf(line) => read.unwrap_or(0),
+            () = stop.cancelled() => {
+                let read = tokio::time::timeout(lines::LAST_BYTES, stream.read_buf(line)).await;
+                read.map_or(0, |read| read.unwrap_or(0))
+            }
+        };
+        if read == 0 {
+            break;
+        }
+    }
+    if is_request(line) { Protocol::Http } else { Protocol::Lines }
+}
+
+fn is_request(bytes: &[u8]) -> bool {
+    let Some(end) = memchr::memchr(b'\n', bytes) else { return false };
+    let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
+    VERSIONS.iter().any(|version| line.ends_with(version))
 }
 
 fn peer_of(stream: &UnixStream) -> Peer {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -34,6 +34,9 @@ const RECORDS_LIMIT: usize = 16_384;
 const LONGEST_ANSWERED: usize = 64 * 1024 * 1024;
 /// How long a client may take for the head of a request.
 const HEAD_TIME: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// How long a client may be silent in the middle of a body: what it has sent is in our memory.
+const BODY_SILENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 type Answer = Response<Full<Bytes>>;
 
@@ -145,19 +148,33 @@ async fn take_body<'a>(
             let error = format!("the body is longer than {BODY_LIMIT} bytes; send it in parts");
             Err(problem(StatusCode::PAYLOAD_TOO_LARGE, &error))
         }
-        Err(error) => Err(problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}"))),
+        Err(BodyFault::Unreadable(error)) => Err(problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}"))),
+        Err(BodyFault::Silent) => {
+            let error = format!("nothing more of the body came for {} s; nothing was accepted", BODY_SILENCE.as_secs());
+            let mut answer = problem(StatusCode::REQUEST_TIMEOUT, &error);
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            Err(answer)
+        }
     }
+}
+
+/// Why a body cannot be had.
+enum BodyFault {
+    Unreadable(hyper::Error),
+    Silent,
 }
 
 /// The whole body, of which this length is expected; nothing when it is too long. It is read to its end all the same, up to
 /// a bound: a client that is still writing when the connection closes would see that and not the answer.
-async fn read_body(mut body: Incoming, expected: Option<usize>) -> Result<Option<Vec<u8>>, hyper::Error> {
+async fn read_body(mut body: Incoming, expected: Option<usize>) -> Result<Option<Vec<u8>>, BodyFault> {
     let limit = expected.map_or(0, |_| BODY_LIMIT);
     // One allocation of the right size: growing would hold both the old and the new one.
     let mut bytes = Vec::with_capacity(expected.unwrap_or(0));
     let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+    loop {
+        let frame = tokio::time::timeout(BODY_SILENCE, body.frame()).await.map_err(|_| BodyFault::Silent)?;
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(BodyFault::Unreadable)?.into_data() else { continue };
         length += data.len();
         if length <= limit {
             bytes.extend_from_slice(&data);

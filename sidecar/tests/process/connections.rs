@@ -117,15 +117,13 @@ async fn what_is_no_request_and_what_breaks_off_disturbs_nobody() {
     let socket = world.socket("main");
     for broken in [
         &b"POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"content\":\"half\"}"[..],
-        b"POST \x00\xff\x01\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST \x00\xff\x01 HTTP/1.1\r\n\r\n",
         b"POST /messages HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nx",
         b"OPTIONS * HTTP/1.1\r\n",
         b"\n\n \r\n",
     ] {
         lines(&socket, broken);
     }
-    lines(&socket, &[b"HEAD ".as_slice(), &vec![b'x'; 100_000]].concat());
     assert_eq!(post(&socket, "text/plain", "between").0, 202);
     lines(&socket, b"GET");
     world.said(2).await;
@@ -138,6 +136,38 @@ async fn what_is_no_request_and_what_breaks_off_disturbs_nobody() {
     assert!(contents[2].ends_with("red") && said[2].body["attrs"]["invalid_utf8"] == true, "{contents:?}");
     assert_eq!(contents[3], "{\"content\":\"br");
     assert!(said[3].body["attrs"]["parse_error"].is_string());
+    terminate(sidecar).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_begins_like_a_request_is_a_log() {
+    let mut world = World::start().await;
+    let sidecar = world.sidecar(&[]).await;
+    let socket = world.socket("main");
+    let long = ["HEAD ".to_owned(), "x".repeat(100_000)].concat();
+    for (index, text) in
+        ["GET /health 200 3ms\nsecond line\n", "POST is done", "GET / HTTP/9.9\r\n\r\n", &long].iter().enumerate()
+    {
+        lines(&socket, text.as_bytes());
+        world.said([2, 3, 4, 5][index]).await;
+    }
+    let said = world.said(5).await;
+    check_whole(&said);
+    let contents: Vec<&str> = said.iter().map(|stored| stored.text("content")).collect();
+    assert_eq!(contents, ["GET /health 200 3ms", "second line", "POST is done", "GET / HTTP/9.9", &long]);
+    terminate(sidecar).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_silent_in_the_middle_of_a_body_is_told_so() {
+    let mut world = World::start().await;
+    let sidecar = world.sidecar(&[]).await;
+    let mut stream = UnixStream::connect(world.socket("main")).unwrap();
+    stream.write_all(b"POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf").unwrap();
+    let mut answer = String::new();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("nothing was accepted"), "{answer}");
     terminate(sidecar).await;
 }
 
