@@ -32,20 +32,20 @@ pub enum Reason {
     HostNetwork,
     /// Our image is for Linux.
     Windows,
-    /// The sidecar is there and whole.
-    AlreadyInjected,
     /// A container has our name and is not ours.
     NameConflict,
     /// A volume has our name and is not ours.
     VolumeConflict,
-    /// Every container has something else mounted where the socket would be.
-    MountPathConflict,
     /// More containers than a sidecar serves.
     TooManyContainers,
-    /// The pod would come close to what the API server stores.
-    TooLarge,
     /// The cluster would take a native sidecar for an ordinary init container, which never ends.
     NativeUnsupported,
+    /// Every container has something else mounted where the socket would be.
+    MountPathConflict,
+    /// The sidecar is there and whole.
+    AlreadyInjected,
+    /// The pod would come close to what the API server stores.
+    TooLarge,
     /// Our own check of the patch failed: better no sidecar than a rejected pod.
     InternalSelfCheck,
     /// The sidecar is added.
@@ -65,13 +65,13 @@ impl Reason {
         Self::HasRun,
         Self::HostNetwork,
         Self::Windows,
-        Self::AlreadyInjected,
         Self::NameConflict,
         Self::VolumeConflict,
-        Self::MountPathConflict,
         Self::TooManyContainers,
-        Self::TooLarge,
         Self::NativeUnsupported,
+        Self::MountPathConflict,
+        Self::AlreadyInjected,
+        Self::TooLarge,
         Self::InternalSelfCheck,
         Self::Inject,
         Self::Repair,

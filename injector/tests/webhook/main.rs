@@ -6,6 +6,7 @@ mod damages;
 mod edges;
 mod fixtures;
 mod manifests;
+mod page;
 mod properties;
 mod reload;
 mod reviews;
