@@ -1,8 +1,8 @@
 //! Feeds what reads bytes with bytes that nobody meant. The targets are in `tests/targets/`, one for each reader.
 //!
 //! A target is a function of bytes that panics when something is wrong. [`target!`] gives it every file of its corpus
-//! (`tests/targets/__fuzz__/<target>/corpus/`), then [changed](change) ones and random ones, a bounded number of each; a
-//! thousand times as many while `AGENT_COMMS_SOAK` is set. The same targets run guided by coverage with
+//! (`tests/targets/__fuzz__/<target>/corpus/`), then [changed](change) ones and random ones, a bounded number of each; fifty
+//! times as many while `AGENT_COMMS_SOAK` is set. The same targets run guided by coverage with
 //! `cargo bolero test --package fuzz <target>`, which adds to the corpus what reaches new code.
 //!
 //! What a failing run prints as `BOLERO_RANDOM_SEED` repeats it. The bytes that made it fail belong into the corpus.
@@ -41,7 +41,7 @@ macro_rules! target {
 /// How many inputs of one sort are tried, where `usual` are tried in a normal run.
 #[must_use]
 pub fn iterations(usual: usize) -> usize {
-    if std::env::var_os("AGENT_COMMS_SOAK").is_some() { usual * 1_000 } else { usual }
+    if std::env::var_os("AGENT_COMMS_SOAK").is_some() { usual * 50 } else { usual }
 }
 
 /// The files of a target's corpus, in the order of their names.
