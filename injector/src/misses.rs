@@ -170,7 +170,9 @@ impl Misses {
             let list = match tokio::time::timeout(REQUEST_TIME, pods.list_metadata(&params)).await {
                 Ok(Ok(list)) => list,
                 failed => {
-                    self.failed(failed.map(|result| result.map(drop)), "list the pods of a namespace");
+                    if !self.may_try_again(failed.map(|result| result.map(drop)), "list the pods of a namespace") {
+                        return;
+                    }
                     tokio::time::sleep(delay).await;
                     delay = (delay * 2).min(LONGEST_DELAY);
                     // What the API server has forgotten meanwhile is listed from the beginning.
@@ -209,20 +211,27 @@ impl Misses {
                 let same = pod.filter(|pod| pod.metadata.uid.as_ref() == Some(&suspect.uid));
                 return same.and_then(|pod| serde_json::to_value(pod).ok());
             }
-            self.failed(answer.map(|result| result.map(drop)), "read a pod");
+            if !self.may_try_again(answer.map(|result| result.map(drop)), "read a pod") {
+                return None;
+            }
             tokio::time::sleep(delay).await;
             delay = (delay * 2).min(LONGEST_DELAY);
         }
     }
 
-    fn failed(&self, answer: Result<kube::Result<()>, tokio::time::error::Elapsed>, action: &'static str) {
-        self.metrics.failures.inc();
-        let error = match answer {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => service::causes::in_one_line(&error),
-            Err(elapsed) => elapsed.to_string(),
+    /// Whether a request that failed may do better later: what the API server forbids or cannot read it will not take then.
+    fn may_try_again(&self, answer: Result<kube::Result<()>, tokio::time::error::Elapsed>, action: &'static str) -> bool {
+        let (error, is_refused) = match answer {
+            Ok(Ok(())) => return false,
+            Ok(Err(error)) => {
+                let is_refused = matches!(&error, kube::Error::Api(status) if matches!(status.code, 400 | 403..=406 | 422));
+                (service::causes::in_one_line(&error), is_refused)
+            }
+            Err(elapsed) => (elapsed.to_string(), false),
         };
-        tracing::info!(error, action, "a request about missed pods failed and is made again");
+        self.metrics.failures.inc();
+        tracing::info!(error, action, retried = !is_refused, "a request about missed pods failed");
+        !is_refused
     }
 
     fn tell(&self, suspect: &Suspect, pod: &Value) {
