@@ -22,6 +22,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Namespace, Node, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::ApiResource;
 use serde_json::Value;
@@ -115,18 +116,35 @@ async fn of_webhook(client: &kube::Client, names: &Names) -> Result<Vec<Finding>
         }
         Read::Absent => return Ok(vec![webhook::absent(&names.configuration)]),
         Read::Forbidden => {
-            return Ok(vec![Finding::unknown(webhook::CODE, "you may not read the webhook configuration, nor so its caBundle")]);
+            return Ok(vec![Finding::unknown(
+                webhook::CODE,
+                "you may not read the webhook configuration, so its caBundle and the certificate are not known",
+            )]);
         }
     };
     if list(&configuration, "webhooks").iter().any(|webhook| webhook.pointer("/clientConfig/service").is_some()) {
         let services = Api::<Service>::namespaced(client.clone(), &names.namespace);
         let service = read("read the Service", services.get(&names.service)).await?;
         findings.push(webhook::of_service(&service, names));
+        if service != Read::Absent {
+            findings.push(webhook::of_replicas(&endpoints(client, names).await?, names));
+        }
     }
     let secrets = Api::<Secret>::namespaced(client.clone(), &names.namespace);
     let secret = read("read the Secret of the certificate", secrets.get(&names.secret)).await?;
     findings.extend(of_certificates(&configuration, secret, names).await);
     Ok(findings)
+}
+
+/// The endpoints behind the Service.
+async fn endpoints(client: &kube::Client, names: &Names) -> Result<Read<Vec<EndpointSlice>>> {
+    let slices = Api::<EndpointSlice>::namespaced(client.clone(), &names.namespace);
+    let of_service = ListParams::default().labels(&format!("kubernetes.io/service-name={}", names.service));
+    Ok(match read("list the endpoints of the Service", slices.list(&of_service)).await? {
+        Read::Found(list) => Read::Found(list.items),
+        Read::Absent => Read::Absent,
+        Read::Forbidden => Read::Forbidden,
+    })
 }
 
 /// What each entry trusts, compared with what is served: as the Secret has it where it can be read, else as a handshake

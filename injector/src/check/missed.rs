@@ -31,7 +31,8 @@ pub async fn look(client: &kube::Client, enabled: &[Enabled], options: &Options)
     if !missed.is_empty() {
         let named = missed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = if missed.len() > NAMED { ", ..." } else { "" };
-        let words = format!("{} pods were made without the sidecar that they should have: {named}{more}{beside}", missed.len());
+        let were = if missed.len() == 1 { "pod was" } else { "pods were" };
+        let words = format!("{} {were} made without a sidecar, though there should be one: {named}{more}{beside}", missed.len());
         let advice = "they stay as they are; if nothing else is wrong here, the injector was away when they were made";
         return Ok(Finding::warn(CODE, words, advice));
     }

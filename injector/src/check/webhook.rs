@@ -1,6 +1,9 @@
 //! The webhook configuration: whether its entries call the injector, and in which pods' stead.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::Value;
 
 use super::Names;
@@ -38,8 +41,10 @@ fn target(webhook: &Value, names: &Names) -> Finding {
     const CODE: &str = "webhook_target";
     let text = |pointer: &str| webhook.pointer(pointer).and_then(Value::as_str);
     let wanted = (names.namespace.as_str(), names.service.as_str());
-    let again =
-        format!("apply the manifests again, or say where the injector is with --namespace and --service (now {wanted:?})");
+    let again = format!(
+        "apply the manifests again, or say where the injector is with --namespace and --service (now {}/{})",
+        wanted.0, wanted.1
+    );
     let path = match (text("/clientConfig/service/namespace").zip(text("/clientConfig/service/name")), text("/clientConfig/url"))
     {
         (Some(service), _) if service == wanted => text("/clientConfig/service/path").unwrap_or("/").to_owned(),
@@ -90,5 +95,37 @@ pub fn of_service(service: &Read<Service>, names: &Names) -> Finding {
         Read::Found(_) => Finding::ok(CODE, format!("the Service {name} is there")),
         Read::Absent => Finding::fail(CODE, format!("there is no Service {name}"), "apply the manifests of the injector"),
         Read::Forbidden => Finding::unknown(CODE, format!("you may not read the Service {name}")),
+    }
+}
+
+/// The replicas behind the Service that are ready.
+pub fn of_replicas(slices: &Read<Vec<EndpointSlice>>, names: &Names) -> Finding {
+    const CODE: &str = "replicas";
+    let name = format!("{}/{}", names.namespace, names.service);
+    let Read::Found(slices) = slices else {
+        return Finding::unknown(CODE, format!("you may not read which replicas are behind the Service {name}"));
+    };
+    let endpoints = slices.iter().flat_map(|slice| slice.endpoints.iter().flatten());
+    // One that does not say otherwise is ready; an address in two families is one replica.
+    let is_ready = |ready: Option<bool>| ready.unwrap_or(true);
+    let ready: BTreeSet<&str> = endpoints
+        .filter(|endpoint| is_ready(endpoint.conditions.as_ref().and_then(|conditions| conditions.ready)))
+        .map(|endpoint| {
+            let pod = endpoint.target_ref.as_ref().and_then(|target| target.name.as_deref());
+            pod.or_else(|| endpoint.addresses.first().map(String::as_str)).unwrap_or_default()
+        })
+        .collect();
+    match ready.len() {
+        0 => Finding::fail(
+            CODE,
+            format!("no replica behind the Service {name} is ready, so no pod gets a sidecar"),
+            format!("kubectl -n {} get pods; their logs say what they wait for", names.namespace),
+        ),
+        1 => Finding::warn(
+            CODE,
+            format!("one replica behind the Service {name} is ready"),
+            "with two no pod is missed while one is replaced",
+        ),
+        more => Finding::ok(CODE, format!("{more} replicas behind the Service {name} are ready")),
     }
 }

@@ -4,7 +4,8 @@ use clap::Parser as _;
 use injector::check;
 use injector::check::finding::{Finding, Level, exit_code};
 use injector::cli::{Cli, Command};
-use k8s_openapi::api::core::v1::{Namespace, Node, Secret};
+use k8s_openapi::api::core::v1::{Namespace, Node, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use neighbours::Kubernetes;
 use neighbours::kubernetes::Access;
@@ -122,6 +123,8 @@ async fn what_is_wrong_is_told_with_what_to_do() {
     assert_eq!((unhappy(&findings), exit_code(&findings)), (expected, 3), "{findings:#?}");
     assert!(words(&findings, "misses").contains(&format!(": {steps}/missed")), "{findings:#?}");
 
+    check_service(&ground, admin).await;
+
     // The bundle is to be judged also where nothing answers.
     let findings = look(&ground, &reader).await.unwrap();
     let of_bundle = findings.iter().find(|finding| finding.code == "ca_bundle").unwrap();
@@ -129,6 +132,40 @@ async fn what_is_wrong_is_told_with_what_to_do() {
     assert!(of_bundle.words.contains("you may not read the Secret") && of_bundle.words.contains("no handshake"), "{of_bundle:?}");
     drop(kubernetes);
     assert!(look(&ground, admin).await.is_err(), "a cluster that is gone was looked at");
+}
+
+/// An entry that calls the Service, as in a cluster: the Service is to be there, and replicas behind it.
+async fn check_service(ground: &Ground, admin: &Access) {
+    let service = json!({ "namespace": ground.name, "name": "agent-comms-injector", "path": "/mutate", "port": 443 });
+    let before = ground.configurations().get(ground.name).await.unwrap().data["webhooks"][0]["clientConfig"].clone();
+    let set = async |config: &Value| {
+        let patch = json!([{ "op": "replace", "path": "/webhooks/0/clientConfig", "value": config }]);
+        let patch: Patch<Value> = Patch::Json(serde_json::from_value(patch).unwrap());
+        ground.configurations().patch(ground.name, &PatchParams::default(), &patch).await.unwrap();
+    };
+    let levels = async || {
+        let findings = look(ground, admin).await.unwrap();
+        let level = |code| findings.iter().find(|finding: &&Finding| finding.code == code).map(|finding| finding.level);
+        (level("webhook_target").unwrap(), level("service").unwrap(), level("replicas"))
+    };
+    set(&json!({ "service": service, "caBundle": before["caBundle"] })).await;
+    assert_eq!(levels().await, (Level::Ok, Level::Fail, None));
+    let service = json!({ "metadata": { "name": "agent-comms-injector" }, "spec": { "ports": [{ "port": 443 }] } });
+    let service: Service = serde_json::from_value(service).unwrap();
+    Api::namespaced(ground.client.clone(), ground.name).create(&PostParams::default(), &service).await.unwrap();
+    assert_eq!(levels().await, (Level::Ok, Level::Ok, Some(Level::Fail)));
+    let endpoint = |address: &str, ready: bool| json!({ "addresses": [address], "conditions": { "ready": ready } });
+    for (name, ready, expected) in [("a", true, Level::Warn), ("b", false, Level::Warn), ("c", true, Level::Ok)] {
+        let labels = json!({ "kubernetes.io/service-name": "agent-comms-injector" });
+        let slice = json!({
+            "metadata": { "name": name, "labels": labels }, "addressType": "FQDN", "ports": [],
+            "endpoints": [endpoint(&format!("{name}.example"), ready)],
+        });
+        let slice: EndpointSlice = serde_json::from_value(slice).unwrap();
+        Api::namespaced(ground.client.clone(), ground.name).create(&PostParams::default(), &slice).await.unwrap();
+        assert_eq!(levels().await, (Level::Ok, Level::Ok, Some(expected)), "after {name}");
+    }
+    set(&before).await;
 }
 
 /// Lets the readers read a resource in all namespaces, and waits until they may.
