@@ -258,7 +258,9 @@ async fn first_line(stream: &mut UnixStream, line: &mut Vec<u8>, stop: &Cancella
 }
 
 fn is_request(bytes: &[u8]) -> bool {
-    let Some(end) = memchr::memchr(b'\n', bytes) else { return false };
+    // Where a read happened to end means nothing.
+    let seen = &bytes[..bytes.len().min(LONGEST_REQUEST_LINE)];
+    let Some(end) = memchr::memchr(b'\n', seen) else { return false };
     let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
     VERSIONS.iter().any(|version| line.ends_with(version))
 }
