@@ -13,6 +13,7 @@ pub mod room;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::BufMut;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, Semaphore};
@@ -204,13 +205,10 @@ async fn first_bytes(
     let since = Instant::now();
     let mut length = 0;
     loop {
+        let mut rest = &mut bytes[length..];
         let read = tokio::select! {
             biased;
-            read = stream.read(&mut bytes[length..]) => read.unwrap_or(0),
-            () = stop.cancelled() => {
-                let read = tokio::time::timeout(lines::LAST_BYTES, stream.read(&mut bytes[length..])).await;
-                read.map_or(0, |read| read.unwrap_or(0))
-            }
+            read = read_on(stream, &mut rest, stop) => read,
             () = crowd.notified() => {
                 if length == 0 && since.elapsed() >= SILENCE {
                     return (None, 0);
@@ -242,19 +240,24 @@ fn told(bytes: &[u8]) -> Option<Told> {
 async fn first_line(stream: &mut UnixStream, line: &mut Vec<u8>, stop: &CancellationToken) -> Protocol {
     while !line.contains(&b'\n') && line.len() < LONGEST_REQUEST_LINE {
         line.reserve(1024);
-        let read = tokio::select! {
-            biased;
-            read = stream.read_buf(line) => read.unwrap_or(0),
-            () = stop.cancelled() => {
-                let read = tokio::time::timeout(lines::LAST_BYTES, stream.read_buf(line)).await;
-                read.map_or(0, |read| read.unwrap_or(0))
-            }
-        };
-        if read == 0 {
+        if read_on(stream, line, stop).await == 0 {
             break;
         }
     }
     if is_request(line) { Protocol::Http } else { Protocol::Lines }
+}
+
+/// Reads once, and says how many bytes those were: none when nothing more will come, or reading has ended and what was written
+/// before has been read. Nothing is lost when the future is dropped.
+async fn read_on(stream: &mut UnixStream, bytes: &mut impl BufMut, stop: &CancellationToken) -> usize {
+    tokio::select! {
+        biased;
+        read = stream.read_buf(bytes) => read.unwrap_or(0),
+        () = stop.cancelled() => {
+            let read = tokio::time::timeout(lines::LAST_BYTES, stream.read_buf(bytes)).await;
+            read.map_or(0, |read| read.unwrap_or(0))
+        }
+    }
 }
 
 fn is_request(bytes: &[u8]) -> bool {
