@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use ingest::args::{Args, Command};
 
+/// The program is static, and musl's own allocator holds one lock for all threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     service::tls::install_provider();

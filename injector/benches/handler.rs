@@ -14,6 +14,10 @@ use injector::server::Webhook;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A pod of an Argo workflow, as a real API server sent it, 11 KB; and one of a Job, 3 KB.
 const ARGO: &str = include_str!("../tests/fixtures/argo-container.json");
 const JOB: &str = include_str!("../tests/fixtures/native-job.json");

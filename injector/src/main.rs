@@ -6,6 +6,10 @@ use injector::cli::{Cli, Command};
 use injector::offline::command;
 use service::exit;
 
+/// A review is thousands of small pieces of JSON, and the allocator of musl, in the image, or of glibc would take half of its time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const NAME: &str = "agent-comms-injector";
 
 #[tokio::main]

@@ -7,7 +7,7 @@ use crate::note::Note;
 use crate::options::Options;
 use crate::ours;
 use crate::patch::{self, Fault, Patch};
-use crate::plan::{self, Context, Plan};
+use crate::plan::{self, Context};
 use crate::pod::{Owner, Pod};
 use crate::policy::{self, Reason};
 use crate::runtime::Runtime;
@@ -49,7 +49,9 @@ pub fn template(pod: &Value, runtime: &'static dyn Runtime, namespace: &str, opt
     }
 }
 
-fn skip(reason: Reason) -> Outcome {
+/// What a pod is left alone with.
+#[must_use]
+pub fn skip(reason: Reason) -> Outcome {
     Outcome { reason, patch: None, notes: Vec::new(), runtime: None, fault: None }
 }
 
@@ -60,21 +62,25 @@ fn came_with_manifest(pod: Pod<'_>) -> bool {
 
 fn of_runtime(pod: &Value, bytes: usize, context: Context<'_>) -> Outcome {
     let skip = |reason| Outcome { runtime: Some(context.runtime.name()), ..skip(reason) };
-    let was_injected = ours::status(Pod(pod)).is_some();
-    let (plan, patch) = match round(pod, context) {
-        Ok(round) => round,
+    let status = ours::status(Pod(pod));
+    let plan = match &status {
+        Some(status) => plan::make(Pod(&ours::without(pod.clone(), status)), context),
+        None => plan::make(Pod(pod), context),
+    };
+    let plan = match plan {
+        Ok(plan) => plan,
         Err(reason) => return skip(reason),
     };
-    if patch.operations.is_empty() {
+    let Some(patch) = patch::make(pod, &plan, context.options) else {
         return Outcome { notes: plan.notes, ..skip(Reason::AlreadyInjected) };
-    }
+    };
     if bytes > MAX_POD_BYTES {
         return skip(Reason::TooLarge);
     }
-    if let Err(fault) = check(pod, &patch, context) {
+    if let Err(fault) = patch::verify(pod.clone(), &patch) {
         return Outcome { fault: Some(fault), ..skip(Reason::InternalSelfCheck) };
     }
-    let reason = if was_injected { Reason::Repair } else { Reason::Inject };
+    let reason = if status.is_some() { Reason::Repair } else { Reason::Inject };
     Outcome { patch: Some(patch), notes: plan.notes, ..skip(reason) }
 }
 
@@ -82,21 +88,4 @@ fn of_runtime(pod: &Value, bytes: usize, context: Context<'_>) -> Outcome {
 #[must_use]
 pub fn is_asked_for(pod: Pod<'_>) -> bool {
     pod.label(INJECT_LABEL) == Some("enabled") || pod.annotation(STATUS_ANNOTATION).is_some()
-}
-
-fn round(pod: &Value, context: Context<'_>) -> Result<(Plan, Patch), Reason> {
-    let plan = match ours::status(Pod(pod)) {
-        Some(status) => plan::make(Pod(&ours::without(pod, &status)), context),
-        None => plan::make(Pod(pod), context),
-    }?;
-    let patch = patch::make(pod, &plan, context.options);
-    Ok((plan, patch))
-}
-
-fn check(pod: &Value, patch: &Patch, context: Context<'_>) -> Result<(), Fault> {
-    patch::verify(pod.clone(), patch)?;
-    match round(&patch.patched, context) {
-        Ok((_, again)) if again.operations.is_empty() => Ok(()),
-        _ => Err(Fault::Unstable),
-    }
 }

@@ -69,14 +69,13 @@ pub fn is_wrapped(container: &Value) -> bool {
 /// What a pod means without what is ours in it.
 #[must_use]
 pub fn rest(pod: &Value) -> Value {
-    status(Pod(pod)).map_or_else(|| meaning(pod), |status| meaning(&without(pod, &status)))
+    status(Pod(pod)).map_or_else(|| meaning(pod), |status| meaning(&without(pod.clone(), &status)))
 }
 
 /// Takes away everything that is ours. Lists that become empty go too, since an empty one and none mean the same.
 #[must_use]
-pub fn without(pod: &Value, status: &Status) -> Value {
-    let switch = runtime::of(Pod(pod)).and_then(runtime::Runtime::switch);
-    let mut pod = pod.clone();
+pub fn without(mut pod: Value, status: &Status) -> Value {
+    let switch = runtime::of(Pod(&pod)).and_then(runtime::Runtime::switch);
     if let Some(annotations) = pod.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         annotations.shift_remove(STATUS_ANNOTATION);
         let is_empty = annotations.is_empty();

@@ -32,18 +32,10 @@ pub struct Patch {
     pub misplaced: Option<String>,
 }
 
-impl Patch {
-    /// The JSON patch.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        Value::Array(self.operations.iter().map(Operation::to_json).collect())
-    }
-}
-
-/// Makes the operations that bring `pod` to `plan`.
+/// Makes the operations that bring `pod` to `plan`; none where it is there already.
 #[must_use]
-pub fn make(pod: &Value, plan: &Plan, options: &Options) -> Patch {
-    let mut editor = Editor::new(pod.clone());
+pub fn make(pod: &Value, plan: &Plan, options: &Options) -> Option<Patch> {
+    let mut editor = Editor::new(pod);
     for key in ["containers", "initContainers"] {
         for index in 0..list(editor.document().get("spec").unwrap_or(&Value::Null), key).len() {
             let path = format!("/spec/{key}/{index}");
@@ -57,11 +49,11 @@ pub fn make(pod: &Value, plan: &Plan, options: &Options) -> Patch {
     add_volumes(&mut editor, &plan.volumes);
     place_containers(&mut editor, plan, options);
     tell_status(&mut editor, &plan.status);
-    let (patched, operations, misplaced) = editor.finish();
-    Patch { operations, patched, misplaced }
+    let (patched, operations, misplaced) = editor.finish()?;
+    Some(Patch { operations, patched, misplaced })
 }
 
-fn add_to_step(editor: &mut Editor, path: &str, step: &Step) {
+fn add_to_step(editor: &mut Editor<'_>, path: &str, step: &Step) {
     let missing: Vec<Value> =
         step.variables.iter().filter(|variable| !has_variable(editor.at(path), pod::name(variable))).cloned().collect();
     // In front, so that the user's own variables may refer to them.
@@ -81,7 +73,7 @@ fn has_variable(container: &Value, name: &str) -> bool {
     list(container, "env").iter().any(|entry| pod::name(entry) == name)
 }
 
-fn set_switch(editor: &mut Editor, path: &str, switch: &str) {
+fn set_switch(editor: &mut Editor<'_>, path: &str, switch: &str) {
     if !has_variable(editor.at(path), switch) {
         editor.insert(path, "env", 0, vec![json!({ "name": switch, "value": "true" })]);
         return;
@@ -96,7 +88,7 @@ fn set_switch(editor: &mut Editor, path: &str, switch: &str) {
     }
 }
 
-fn mend_mount(editor: &mut Editor, path: &str, mount: &Value) {
+fn mend_mount(editor: &mut Editor<'_>, path: &str, mount: &Value) {
     let is_same = |other: &Value| ours::is_mount(other) && pod::name(other) == pod::name(mount);
     let found: Vec<usize> = indexes(list(editor.at(path), "volumeMounts"), is_same);
     let Some((first, repeated)) = found.split_first() else {
@@ -113,7 +105,7 @@ fn mend_mount(editor: &mut Editor, path: &str, mount: &Value) {
     }
 }
 
-fn add_volumes(editor: &mut Editor, volumes: &[Value]) {
+fn add_volumes(editor: &mut Editor<'_>, volumes: &[Value]) {
     let mut missing = Vec::new();
     for volume in volumes {
         let found = indexes(list(editor.at("/spec"), "volumes"), |other| pod::name(other) == pod::name(volume));
@@ -134,7 +126,7 @@ fn add_volumes(editor: &mut Editor, volumes: &[Value]) {
 }
 
 /// Sidecar and init container, one of each, mended, at their place.
-fn place_containers(editor: &mut Editor, plan: &Plan, options: &Options) {
+fn place_containers(editor: &mut Editor<'_>, plan: &Plan, options: &Options) {
     let wanted: Vec<&Value> = std::iter::once(&plan.sidecar).chain(&plan.installer).collect();
     for index in indexes(list(editor.at("/spec"), "containers"), ours::is_container).into_iter().rev() {
         editor.remove(&format!("/spec/containers/{index}"));
@@ -167,7 +159,7 @@ fn place_containers(editor: &mut Editor, plan: &Plan, options: &Options) {
     editor.insert("/spec", "initContainers", place, mended);
 }
 
-fn tell_status(editor: &mut Editor, status: &str) {
+fn tell_status(editor: &mut Editor<'_>, status: &str) {
     if Pod(editor.document()).annotation(STATUS_ANNOTATION) == Some(status) {
         return;
     }

@@ -1,12 +1,12 @@
 //! `AdmissionReview` of `admission.k8s.io/v1`, read and written as plain JSON: an API server may send fields that we do not know.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::mutate::Outcome;
+use crate::patch::Patch;
 use crate::policy::Reason;
 
 /// The API server cuts longer warnings.
@@ -38,7 +38,7 @@ pub struct Review {
     pub dry_run: bool,
     /// Whether this is the creation of a pod itself.
     pub is_pod_creation: bool,
-    /// The object as sent.
+    /// The object as sent, but for the API server's own bookkeeping (`managedFields`).
     pub object: Value,
 }
 
@@ -64,7 +64,7 @@ impl Review {
             namespace: text(&review, "/request/namespace").unwrap_or_default().to_owned(),
             dry_run: review.pointer("/request/dryRun").and_then(Value::as_bool).unwrap_or(false),
             is_pod_creation,
-            object: review.pointer_mut("/request/object").map(Value::take).unwrap_or_default(),
+            object: review.pointer_mut("/request/object").map(Value::take).map(without_bookkeeping).unwrap_or_default(),
         })
     }
 
@@ -79,25 +79,59 @@ impl Review {
     }
 }
 
-/// The answer, which always lets the pod through.
+/// Who set which field is often half of an object, and nothing that a patch of ours touches: it is not copied along.
+fn without_bookkeeping(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.shift_remove("managedFields");
+    }
+    object
+}
+
+/// The answer's JSON, which always lets the pod through.
 #[must_use]
-pub fn answer(uid: &str, api_version: &str, outcome: &Outcome) -> Value {
-    let mut audit = BTreeMap::from([("reason", outcome.reason.code().to_owned())]);
-    audit.insert("decision", decision(outcome.reason).to_owned());
-    if !outcome.notes.is_empty() {
-        let codes: Vec<&str> = outcome.notes.iter().map(|note| note.code).collect();
-        audit.insert("notes", codes.join(","));
-    }
-    let mut response = json!({ "uid": uid, "allowed": true, "auditAnnotations": audit });
-    if let Some(patch) = &outcome.patch {
-        response["patchType"] = json!("JSONPatch");
-        response["patch"] = json!(STANDARD.encode(patch.to_json().to_string()));
-    }
-    let warnings = warnings(outcome);
-    if !warnings.is_empty() {
-        response["warnings"] = json!(warnings);
-    }
-    json!({ "apiVersion": api_version, "kind": "AdmissionReview", "response": response })
+pub fn answer(uid: &str, api_version: &str, outcome: &Outcome) -> String {
+    let notes: Vec<&str> = outcome.notes.iter().map(|note| note.code).collect();
+    let audit = Audit {
+        decision: decision(outcome.reason),
+        notes: (!notes.is_empty()).then(|| notes.join(",")),
+        reason: outcome.reason.code(),
+    };
+    // Structures of strings and JSON values always have a JSON form.
+    let encode = |patch: &Patch| STANDARD.encode(serde_json::to_vec(&patch.operations).unwrap_or_default());
+    let patch = outcome.patch.as_ref().map(encode);
+    let patch_type = patch.is_some().then_some("JSONPatch");
+    let response = Response { uid, allowed: true, audit_annotations: audit, patch_type, patch, warnings: warnings(outcome) };
+    serde_json::to_string(&Answer { api_version, kind: "AdmissionReview", response }).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    api_version: &'a str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    audit_annotations: Audit,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Audit {
+    decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notes: Option<String>,
+    reason: &'static str,
 }
 
 /// `inject` or `skip`.

@@ -65,13 +65,13 @@ impl Webhook {
             let outer = self.outer(Pod(&review.object)).await;
             mutate::pod(&review.object, body.len(), &review.namespace, outer.as_deref(), &self.options)
         } else {
-            Outcome { reason: Reason::NotPod, patch: None, notes: Vec::new(), runtime: None, fault: None }
+            mutate::skip(Reason::NotPod)
         };
         self.tell(&review, &outcome);
         if let Some(events) = &self.events {
             events.tell(&review, &outcome);
         }
-        let answer = review::answer(&review.uid, &review.api_version, &outcome).to_string();
+        let answer = review::answer(&review.uid, &review.api_version, &outcome);
         self.metrics.review_seconds.observe(started.elapsed().as_secs_f64());
         (StatusCode::OK, answer)
     }

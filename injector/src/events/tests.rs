@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::mutate;
 use crate::note::Note;
 
 fn review(owner: &Value, dry_run: bool) -> Review {
@@ -24,7 +25,7 @@ fn job() -> Value {
 }
 
 fn outcome(reason: Reason, notes: Vec<Note>) -> Outcome {
-    Outcome { reason, patch: None, notes, runtime: None, fault: None }
+    Outcome { notes, ..mutate::skip(reason) }
 }
 
 #[track_caller]

@@ -75,7 +75,7 @@ pub fn uninject(manifests: &[Manifest]) -> Changed {
 fn take_out(object: &mut Value, place: &Place) -> bool {
     let pod = place.pod(object);
     let Some(status) = ours::status(Pod(&pod)) else { return false };
-    place.put(object, ours::without(&pod, &status));
+    place.put(object, ours::without(pod, &status));
     true
 }
 

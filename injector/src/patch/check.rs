@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation};
 use serde_json::Value;
 
-use super::Patch;
+use super::{Operation, Patch};
 use crate::ours;
 use crate::paths;
 use crate::pod::{self, Pod, list, text};
@@ -41,9 +43,6 @@ pub enum Fault {
     /// The sidecar is not there, or would not run beside the steps.
     #[error("the sidecar is not there")]
     NoSidecar,
-    /// A second round would change the pod again.
-    #[error("a second round would not leave the pod as it is")]
-    Unstable,
 }
 
 /// Applies the patch to the pod it was made for and checks what comes out.
@@ -51,13 +50,25 @@ pub fn verify(mut pod: Value, patch: &Patch) -> Result<(), Fault> {
     if let Some(place) = &patch.misplaced {
         return Err(Fault::Misplaced(place.clone()));
     }
-    let operations: json_patch::Patch =
-        serde_json::from_value(patch.to_json()).map_err(|error| Fault::Unapplied(error.to_string()))?;
-    json_patch::patch(&mut pod, &operations).map_err(|error| Fault::Unapplied(error.to_string()))?;
+    let operations = patch.operations.iter().map(foreign).collect::<Result<Vec<_>, _>>()?;
+    // On an error the pod is thrown away, so nothing needs to be undone.
+    json_patch::patch_unsafe(&mut pod, &operations).map_err(|error| Fault::Unapplied(error.to_string()))?;
     if pod != patch.patched {
         return Err(Fault::Different);
     }
     validate(Pod(&pod))
+}
+
+/// An operation as the library knows it.
+fn foreign(operation: &Operation) -> Result<PatchOperation, Fault> {
+    let pointer = |path: &str| PointerBuf::parse(path).map_err(|error| Fault::Unapplied(error.to_string()));
+    Ok(match operation {
+        Operation::Add { path, value } => PatchOperation::Add(AddOperation { path: pointer(path)?, value: value.clone() }),
+        Operation::Replace { path, value } => {
+            PatchOperation::Replace(ReplaceOperation { path: pointer(path)?, value: value.clone() })
+        }
+        Operation::Remove { path } => PatchOperation::Remove(RemoveOperation { path: pointer(path)? }),
+    })
 }
 
 /// What the API server would refuse a pod for, as far as our additions could cause it. What was wrong before is not ours to judge.

@@ -88,19 +88,18 @@ fn security(current: &Value, wanted: &Value) -> Value {
 /// Ours first and in order, then what others added; in place where ours are all there.
 fn keyed(current: &Value, wanted: &Value, field: &str) -> Value {
     let (Some(current), Some(wanted)) = (current.as_array(), wanted.as_array()) else { return wanted.clone() };
-    let key = |element: &Value| pod::text(element, field).unwrap_or_default().to_owned();
+    let key = |element| key(element, field);
     let mut found = std::collections::BTreeMap::new();
     for element in current {
         *found.entry(key(element)).or_insert(0_usize) += 1;
     }
     let whole = wanted.iter().all(|wanted| {
-        found.get(&key(wanted)) == Some(&1)
-            && current.iter().any(|element| key(element) == key(wanted) && covers(element, wanted))
+        found.get(key(wanted)) == Some(&1) && current.iter().any(|element| key(element) == key(wanted) && covers(element, wanted))
     });
     if whole && found.values().all(|count| *count == 1) {
         return Value::Array(current.clone());
     }
-    let mut seen: Vec<String> = wanted.iter().map(&key).collect();
+    let mut seen: Vec<&str> = wanted.iter().map(key).collect();
     let mut mended = wanted.clone();
     for element in current {
         if !seen.contains(&key(element)) {
@@ -109,4 +108,8 @@ fn keyed(current: &Value, wanted: &Value, field: &str) -> Value {
         }
     }
     Value::Array(mended)
+}
+
+fn key<'a>(element: &'a Value, field: &str) -> &'a str {
+    pod::text(element, field).unwrap_or_default()
 }

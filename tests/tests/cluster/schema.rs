@@ -52,7 +52,7 @@ fn cases() -> Vec<Case> {
                 damages::apply(&mut damaged, damage);
             }
             let Some(status) = ours::status(Pod(&damaged)).filter(|_| !damages.is_empty()) else { continue };
-            let without = ours::without(&damaged, &status);
+            let without = ours::without(damaged.clone(), &status);
             let with = outcome(&damaged, &from).patch.map_or(damaged, |patch| patch.patched);
             cases.push(Case { origin: format!("{origin} after {damages:?}"), namespace, without, with });
         }
