@@ -1,7 +1,7 @@
-//! How long the handler takes for reviews of several sizes: from a body in memory to an answer in memory, all of it.
+//! How long the handler takes for reviews: from a body in memory to an answer in memory, all of it.
 //!
-//! `cargo xtask bench injector` runs it; alone it prints one line of JSON with, for each size, the median and the 99th percentile in
-//! microseconds and the reviews a second.
+//! `cargo xtask bench injector` runs it. Each argument is a file with a review; it prints one line of JSON with, for each, the median and
+//! the 99th percentile in microseconds and the reviews a second.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark that cannot run says so by ending")]
 
 use std::time::{Duration, Instant};
@@ -18,10 +18,6 @@ use serde_json::{Value, json};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A pod of an Argo workflow, as a real API server sent it, 11 KB; and one of a Job, 3 KB.
-const ARGO: &str = include_str!("../tests/fixtures/argo-container.json");
-const JOB: &str = include_str!("../tests/fixtures/native-job.json");
-const SIZES: [(&str, usize); 3] = [(JOB, 5_000), (ARGO, 50_000), (ARGO, 500_000)];
 const WARM_UP: Duration = Duration::from_millis(200);
 const TIME: Duration = Duration::from_secs(2);
 
@@ -29,21 +25,11 @@ fn main() {
     let Command::Serve(arguments) = Cli::parse_from(["injector", "serve"]).command else { return };
     let options = arguments.pods.options().expect("the defaults are settings");
     let webhook = Webhook { options, metrics: Metrics::register(&mut Registry::default()), owners: None, events: None };
-    let sizes: Vec<Value> = SIZES.iter().map(|(fixture, size)| measure(&webhook, &body_of(fixture, *size))).collect();
-    println!("{}", Value::Array(sizes));
-}
-
-/// The review, with variables in its first container until it has the size.
-fn body_of(fixture: &str, size: usize) -> Vec<u8> {
-    let mut review: Value = serde_json::from_str(fixture).expect("the fixture is JSON");
-    let missing = size.saturating_sub(review.to_string().len());
-    let container = &mut review["request"]["object"]["spec"]["containers"][0];
-    let mut variables = container["env"].as_array().cloned().unwrap_or_default();
-    let variable = |number: usize| json!({ "name": format!("VARIABLE_{number:05}"), "value": "a value of the usual length" });
-    let count = missing / (variable(0).to_string().len() + 1);
-    variables.extend((0..count).map(variable));
-    container["env"] = Value::Array(variables);
-    review.to_string().into_bytes()
+    // Cargo adds a flag of its own.
+    let files = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let bodies = files.map(|file| std::fs::read(&file).expect("the arguments are files with a review each"));
+    let figures: Vec<Value> = bodies.map(|body| measure(&webhook, &body)).collect();
+    println!("{}", Value::Array(figures));
 }
 
 fn measure(webhook: &Webhook, body: &[u8]) -> Value {

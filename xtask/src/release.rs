@@ -4,6 +4,7 @@
 //! that target are in `.cargo/config.toml`.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -25,23 +26,40 @@ pub fn build_sidecar() -> Result<PathBuf> {
 pub fn build_servers() -> Result<Vec<PathBuf>> {
     let packages = SERVERS.iter().flat_map(|(package, _)| ["--package", package]);
     build_static(&["--release"].into_iter().chain(packages).collect::<Vec<_>>())?;
-    let directory = target_directory()?.join(target()).join("release");
-    Ok(SERVERS.iter().map(|(_, program)| directory.join(program)).collect())
+    SERVERS.iter().map(|(_, program)| server(program)).collect()
+}
+
+/// Builds one server and gives its path.
+pub fn build_server(package: &str, program: &str) -> Result<PathBuf> {
+    build_static(&["--release", "--package", package])?;
+    server(program)
+}
+
+/// Where a server is once it was built.
+pub fn server(program: &str) -> Result<PathBuf> {
+    Ok(target_directory()?.join(target()).join("release").join(program))
 }
 
 fn build_static(what: &[&str]) -> Result<()> {
+    let status = static_command("build", &[&["--bins"], what].concat())?.status().context("cannot run cargo")?;
+    if !status.success() {
+        let target = target();
+        bail!("`cargo build` for {target} failed; `rustup target add {target}` fetches what that takes");
+    }
+    Ok(())
+}
+
+/// A command of cargo for static programs, such as `bench`.
+pub fn static_command(command: &str, arguments: &[&str]) -> Result<Command> {
     let target = target();
-    let mut command = cargo::command(&[&["build", "--quiet", "--bins", "--target", &target], what].concat());
+    let mut command = cargo::command(&[&[command, "--quiet", "--target", &target], arguments].concat());
     // What is compiled here of C needs no library, so any compiler for this machine will do.
     let compiler = format!("CC_{}", target.replace('-', "_"));
     if std::env::var_os(&compiler).is_none() {
         command.env(compiler, "cc");
     }
-    let status = command.current_dir(repository()?).status().context("cannot run cargo")?;
-    if !status.success() {
-        bail!("`cargo build` for {target} failed; `rustup target add {target}` fetches what that takes");
-    }
-    Ok(())
+    command.current_dir(repository()?);
+    Ok(command)
 }
 
 /// Where the sidecar is once it was built.
