@@ -37,11 +37,13 @@ pub struct Options {
     pub directory: Option<PathBuf>,
     /// The server's `max_payload` in bytes, or its own default of 1 MiB.
     pub max_payload: Option<u32>,
+    /// What lets everybody in, to do everything, in place of certificates and users.
+    pub token: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { namespaces: vec!["demo".to_owned()], port: None, directory: None, max_payload: None }
+        Self { namespaces: vec!["demo".to_owned()], port: None, directory: None, max_payload: None, token: None }
     }
 }
 
@@ -54,6 +56,8 @@ pub struct Credentials {
     pub ca: PathBuf,
     /// The client's certificate and key, PEM files.
     pub files: IdentityFiles,
+    /// A file with a token, which then stands for certificate and key.
+    pub token_file: Option<PathBuf>,
     /// The only inbox prefix on which this user may listen.
     pub inbox_prefix: String,
 }
@@ -65,6 +69,7 @@ pub struct Nats {
     program: PathBuf,
     port: u16,
     directory: Directory,
+    options: Options,
 }
 
 impl Nats {
@@ -82,7 +87,7 @@ impl Nats {
         };
         config::write(directory.path(), port, &options)?;
         let process = launch(&program, directory.path())?;
-        let mut nats = Self { process, program, port, directory };
+        let mut nats = Self { process, program, port, directory, options };
         nats.wait_until_ready().await?;
         Ok(nats)
     }
@@ -165,11 +170,32 @@ impl Nats {
         self.wait_until_ready().await
     }
 
+    /// Writes another token into the server's settings, for [`Self::start_again`] or [`Self::reload`].
+    pub fn set_token(&mut self, token: &str) -> Result<()> {
+        self.options.token = Some(token.to_owned());
+        config::write(self.directory.path(), self.port, &self.options)
+    }
+
+    /// Lets the running server read its settings again, and waits until their token lets in. It shows out whoever came with
+    /// another.
+    pub async fn reload(&self) -> Result<()> {
+        self.process.signal(Signal::HUP)?;
+        let start = Instant::now();
+        while let Err(error) = self.admin().connect().await {
+            if start.elapsed() > START_DEADLINE {
+                bail!("the NATS server on port {} does not take its new token: {error:#}", self.port);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
     fn credentials(&self, user: &str, inbox_prefix: &str) -> Credentials {
         Credentials {
             url: self.url(),
             ca: self.ca(),
             files: IdentityFiles::named(self.directory.path(), user),
+            token_file: self.options.token.is_some().then(|| self.directory.path().join(config::TOKEN)),
             inbox_prefix: inbox_prefix.to_owned(),
         }
     }
@@ -194,11 +220,15 @@ impl Credentials {
     /// Options for [`async_nats`] that connect as this user.
     #[must_use]
     pub fn connect_options(&self) -> async_nats::ConnectOptions {
-        async_nats::ConnectOptions::new()
+        let options = async_nats::ConnectOptions::new()
             .require_tls(true)
             .add_root_certificates(self.ca.clone())
-            .add_client_certificate(self.files.certificate.clone(), self.files.key.clone())
-            .custom_inbox_prefix(&self.inbox_prefix)
+            .custom_inbox_prefix(&self.inbox_prefix);
+        match &self.token_file {
+            // One that cannot be read lets nobody in.
+            Some(path) => options.token(std::fs::read_to_string(path).unwrap_or_default()),
+            None => options.add_client_certificate(self.files.certificate.clone(), self.files.key.clone()),
+        }
     }
 
     /// A client that is connected as this user.

@@ -93,7 +93,10 @@ impl Pod {
         command.args(["--containers", "main,side", "--namespace", "demo", "--workflow-name", "build", "--workflow-uid", "u1"]);
         command.args(["--pod", "build-x", "--pod-uid", "pod-1", "--nats-url", url]);
         command.args(["--nats-inbox-prefix", &credentials.inbox_prefix]).arg("--nats-ca").arg(&credentials.ca);
-        command.arg("--nats-cert").arg(&credentials.files.certificate).arg("--nats-key").arg(&credentials.files.key);
+        match &credentials.token_file {
+            Some(path) => command.arg("--nats-token-file").arg(path),
+            None => command.arg("--nats-cert").arg(&credentials.files.certificate).arg("--nats-key").arg(&credentials.files.key),
+        };
         for (setting, value) in [("GRACE_SECONDS", "20"), ("RATE_MESSAGES", "0"), ("RATE_BYTES", "0")] {
             command.env(format!("AGENT_COMMS_{setting}"), value);
         }

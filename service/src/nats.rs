@@ -1,14 +1,16 @@
 //! The connection to NATS: settings shared by every process that has one.
 //!
-//! Certificates are given by path, because the client reads the files again at each connect: a renewed certificate is
-//! used from the next connection on.
+//! Certificates and tokens are given by path, because the files are read again at each connect: a renewed one is used from
+//! the next connection on. What a token says is never told, nor sent before TLS stands.
 
+use std::future;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_nats::ConnectOptions;
+use async_nats::{Auth, AuthError, ConnectOptions};
 
+use crate::causes;
 use crate::tls;
 
 /// A dead peer is noticed after three of these.
@@ -35,6 +37,14 @@ pub struct NatsArgs {
     /// Its private key, a PEM file
     #[arg(long, env = "AGENT_COMMS_NATS_KEY", value_name = "FILE", requires = "nats_cert")]
     pub nats_key: Option<PathBuf>,
+    /// A token that says who we are, in place of a certificate; the file is read again at each connect
+    #[arg(
+        long,
+        env = "AGENT_COMMS_NATS_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with_all = ["nats_cert", "nats_key"]
+    )]
+    pub nats_token_file: Option<PathBuf>,
     /// Prefix of the subjects that answers come to; the server grants us only our own
     #[arg(long, env = "AGENT_COMMS_NATS_INBOX_PREFIX", value_name = "PREFIX")]
     pub nats_inbox_prefix: Option<String>,
@@ -63,6 +73,18 @@ pub enum NatsSettingsError {
     /// A certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
+    /// The token cannot be read.
+    #[error("cannot read the nats token from `{path}`; give a file that this process may read")]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The token's file holds none.
+    #[error("the file of the nats token `{0}` is empty; give one that holds a token")]
+    EmptyToken(PathBuf),
     /// The authorities given as text could not be put where the client reads them.
     #[error("cannot write the nats authorities to `{path}`; give a directory that this process may write to")]
     Scratch {
@@ -81,16 +103,27 @@ impl NatsArgs {
     /// # Errors
     /// When a URL cannot be read, a file cannot be used, or plain text would leave this machine.
     pub fn options(&self, name: &str, scratch: &Path) -> Result<ConnectOptions, NatsSettingsError> {
+        Ok(self.options_to_try(name, scratch)?.retry_on_initial_connect())
+    }
+
+    /// The same, but the first connect is tried once, and says why it failed.
+    ///
+    /// # Errors
+    /// As of [`Self::options`].
+    pub fn options_to_try(&self, name: &str, scratch: &Path) -> Result<ConnectOptions, NatsSettingsError> {
         for server in self.servers()? {
             let local = matches!(server.host(), "127.0.0.1" | "::1" | "[::1]" | "localhost");
             if self.nats_plaintext && !local {
                 return Err(NatsSettingsError::Plaintext(server.host().to_owned()));
             }
         }
-        let mut options = ConnectOptions::new()
+        let options = match &self.nats_token_file {
+            Some(path) => with_token(path.clone())?,
+            None => ConnectOptions::new(),
+        };
+        let mut options = options
             .name(name)
             .require_tls(!self.nats_plaintext)
-            .retry_on_initial_connect()
             .ping_interval(PING_INTERVAL)
             // A cluster announces addresses that its certificate need not name.
             .ignore_discovered_servers()
@@ -134,6 +167,28 @@ impl NatsArgs {
         written.map_err(|source| NatsSettingsError::Scratch { path: path.clone(), source })?;
         Ok(Some(path))
     }
+}
+
+/// Options that show the token as the file has it at each connect: whoever issues it, the kubelet for one, replaces it
+/// before it ends.
+fn with_token(path: PathBuf) -> Result<ConnectOptions, NatsSettingsError> {
+    read_token(&path)?;
+    Ok(ConnectOptions::with_auth_callback(move |_nonce| {
+        let token = read_token(&path).map_err(|error| AuthError::new(causes::in_one_line(&error)));
+        let auth = |token| {
+            let mut auth = Auth::new();
+            auth.token = Some(token);
+            auth
+        };
+        future::ready(token.map(auth))
+    }))
+}
+
+/// The token without the end of its line.
+fn read_token(path: &Path) -> Result<String, NatsSettingsError> {
+    let mut token = std::fs::read_to_string(path).map_err(|source| NatsSettingsError::Token { path: path.to_owned(), source })?;
+    token.truncate(token.trim_end_matches(['\r', '\n']).len());
+    if token.trim().is_empty() { Err(NatsSettingsError::EmptyToken(path.to_owned())) } else { Ok(token) }
 }
 
 fn without_credentials(url: &str) -> String {

@@ -171,10 +171,10 @@ impl Pump {
         }
     }
 
-    /// A certificate that was renewed is used from now on: the connection is left as soon as everything on it is answered.
+    /// A certificate or token that was renewed is used from now on: the connection is left as soon as everything on it is answered.
     fn renew(&mut self, connection: &mut Option<Connection>) {
-        if connection.is_some() && self.connecting.has_new_certificates(Instant::now()) && self.publisher.rest() {
-            tracing::info!("the certificates of the connection were renewed, making another");
+        if connection.is_some() && self.connecting.has_new_credentials(Instant::now()) && self.publisher.rest() {
+            tracing::info!("the credentials of the connection were renewed, making another");
             *connection = None;
             self.publisher.connection_lost();
         }

@@ -35,7 +35,7 @@ use crate::steps::Steps;
 /// Runs until it is told to stop, and once more to stop at once.
 ///
 /// # Errors
-/// Outside a pod, when a directory, a socket or a certificate cannot be used. In a pod never.
+/// Outside a pod, when a directory, a socket, a certificate or a token cannot be used. In a pod never.
 pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow::Result<()> {
     let stop = signals.stop.clone();
     let version = env!("CARGO_PKG_VERSION");
@@ -52,7 +52,7 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow
     // Whoever writes before there is a place for it waits in the kernel's queue.
     let Some(mut state) = state::open(&args, &stop).await? else { return Ok(()) };
     if !args.in_pod {
-        // Here somebody reads the answer; in a pod a certificate may still be on its way.
+        // Here somebody reads the answer; in a pod a certificate or a token may still be on its way.
         args.nats.options("agent-comms sidecar", &args.state_dir)?;
     }
     gaps.append(&mut state.gaps);
@@ -165,7 +165,7 @@ fn without_secrets(text: String) -> String {
     Redactor::default().text(&text, &mut Redactions::new()).unwrap_or(text)
 }
 
-/// The settings as the first line shows them: nothing secret is among them, and certificates are paths.
+/// The settings as the first line shows them: nothing secret is among them; certificates and a token are paths.
 struct Settings<'a>(&'a RunArgs);
 
 impl std::fmt::Debug for Settings<'_> {
@@ -184,6 +184,7 @@ impl std::fmt::Debug for Settings<'_> {
             .field("pod", &args.identity.pod)
             .field("nats_url", &args.nats.told_url())
             .field("nats_cert", &args.nats.nats_cert)
+            .field("nats_token_file", &args.nats.nats_token_file)
             .field("in_pod", &args.in_pod)
             .field("drain_time", &args.drain_time())
             .field("spool_bytes", &args.spool_bytes)

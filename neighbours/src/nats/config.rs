@@ -1,4 +1,4 @@
-//! The server's configuration: `JetStream`, TLS with client certificates, and who may do what.
+//! The server's configuration: `JetStream`, TLS with client certificates, and who may do what; or one token for everybody.
 //!
 //! A user's name is the DNS name of its certificate. The permissions are those of a cluster: what a publisher or ingest
 //! cannot do here, it cannot do there.
@@ -13,6 +13,8 @@ use super::Options;
 
 /// Room for every stream a test may want; the server reserves no disk for it.
 const MAX_STORE_BYTES: u64 = 64 << 30;
+/// The file with the token, beside the configuration.
+pub(super) const TOKEN: &str = "token";
 const DURABLE: &str = "jangar-agent-comms";
 
 /// The user of a namespace's sidecars.
@@ -49,6 +51,12 @@ pub(super) fn write(directory: &Path, port: u16, options: &Options) -> Result<()
     });
     if let Some(max_payload) = options.max_payload {
         config["max_payload"] = json!(max_payload);
+    }
+    if let Some(token) = &options.token {
+        config["tls"]["verify_and_map"] = json!(false);
+        config["authorization"] = json!({ "token": token });
+        let path = directory.join(TOKEN);
+        fs::write(&path, token).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let text = serde_json::to_string_pretty(&config)?;
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))

@@ -29,6 +29,9 @@ fn a_bad_setting_in_a_pod_means_its_default_and_the_others_hold() {
     assert_eq!((args.identity.attempt, args.identity.stage.as_deref()), (None, Some("plan")));
     let args = check_lenient(&["--nats-cert", "/no/such", "--pod", "p"], 1);
     assert_eq!((args.nats.nats_cert, args.identity.pod.as_deref()), (None, Some("p")));
+    let args = check_lenient(&["--nats-cert", "c", "--nats-key", "k", "--nats-token-file", "t", "--pod", "p"], 2);
+    assert_eq!(args.nats.nats_token_file.as_deref(), Some(std::path::Path::new("t")), "one of the two has to do");
+    assert_eq!((args.nats.nats_cert, args.identity.pod.as_deref()), (None, Some("p")));
     check_lenient(&["--files", "main:/a/[", "--files", "/b/*.log"], 1);
     check_lenient(&["stray"], 1);
 }

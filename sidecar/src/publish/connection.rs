@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 use async_nats::client::PublishError;
 use async_nats::connection::State;
-use async_nats::{Client, ClientError, Event, HeaderMap, HeaderName, Message, ServerError, Subscriber, header};
+use async_nats::{
+    Client, ConnectError, ConnectErrorKind, Event, HeaderMap, HeaderName, Message, ServerError, Subscriber, header,
+};
 use futures_util::{FutureExt as _, StreamExt as _};
-use service::nats::NatsArgs;
+use service::nats::{NatsArgs, NatsSettingsError};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -28,8 +30,8 @@ use crate::reader::Outgoing;
 const CLIENT_CAPACITY: usize = 600;
 /// Answers that wait to be read: as many as the window has messages, some of them answered twice.
 const ANSWER_CAPACITY: usize = 1_024;
-/// How often the certificates' files are looked at.
-const CERTIFICATES_LOOK: Duration = Duration::from_secs(5);
+/// How often the files of certificates and token are looked at.
+const CREDENTIALS_LOOK: Duration = Duration::from_secs(5);
 /// Within this time after a loss the next connection is begun.
 const RETURN_WITHIN: Duration = Duration::from_millis(100);
 /// Where the library may connect again by itself: nothing ever listens on port 0.
@@ -55,13 +57,19 @@ impl Hints {
     fn event(&self, event: &Event) {
         match event {
             Event::Disconnected => tracing::info!("the connection to nats is lost, making another"),
-            Event::ServerError(ServerError::AuthorizationViolation | ServerError::Other(_))
-            | Event::ClientError(ClientError::Other(_)) => {
+            // Whether that is for good, the next connect tells.
+            Event::ServerError(error @ ServerError::AuthorizationViolation) => Self::shown_out(error),
+            Event::ServerError(error @ ServerError::Other(words)) if retry::is_farewell(words) => Self::shown_out(error),
+            Event::ServerError(ServerError::Other(_)) => {
                 *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(event.to_string());
             }
             other => tracing::debug!(nats.event = %other, "nats"),
         }
         self.changed.notify_one();
+    }
+
+    fn shown_out(error: &ServerError) {
+        tracing::info!(reason = %error, "nats ends the connection: what let us in holds no longer");
     }
 }
 
@@ -95,7 +103,7 @@ pub struct Connecting {
     /// How many were made.
     made: u64,
     /// What the last one was made with, and when it was looked whether that is still so.
-    certificates: Vec<Option<FileState>>,
+    credentials: Vec<Option<FileState>>,
     looked_at: Option<Instant>,
     renewed: bool,
 }
@@ -107,25 +115,25 @@ impl Connecting {
     /// With these settings; `scratch` is a directory for authorities that were given as text.
     #[must_use]
     pub fn new(args: NatsArgs, scratch: PathBuf, hints: Arc<Hints>) -> Self {
-        Self { args, scratch, hints, making: None, made: 0, certificates: Vec::new(), looked_at: None, renewed: false }
+        Self { args, scratch, hints, making: None, made: 0, credentials: Vec::new(), looked_at: None, renewed: false }
     }
 
     /// Whether the files of the last connection have changed since. They are looked at now and then.
-    pub fn has_new_certificates(&mut self, now: Instant) -> bool {
-        if self.looked_at.is_none_or(|at| now.saturating_duration_since(at) >= CERTIFICATES_LOOK) {
+    pub fn has_new_credentials(&mut self, now: Instant) -> bool {
+        if self.looked_at.is_none_or(|at| now.saturating_duration_since(at) >= CREDENTIALS_LOOK) {
             self.looked_at = Some(now);
-            self.renewed = self.certificates != self.certificates_now();
+            self.renewed = self.credentials != self.credentials_now();
         }
         self.renewed
     }
 
-    fn certificates_now(&self) -> Vec<Option<FileState>> {
-        let NatsArgs { nats_ca, nats_cert, nats_key, .. } = &self.args;
+    fn credentials_now(&self) -> Vec<Option<FileState>> {
+        let NatsArgs { nats_ca, nats_cert, nats_key, nats_token_file, .. } = &self.args;
         let state = |path: &PathBuf| {
             let metadata = std::fs::metadata(path).ok()?;
             Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
         };
-        [nats_ca, nats_cert, nats_key].into_iter().flatten().map(state).collect()
+        [nats_ca, nats_cert, nats_key, nats_token_file].into_iter().flatten().map(state).collect()
     }
 
     /// The next connection, once it is there. What was begun goes on when this is dropped before.
@@ -133,7 +141,7 @@ impl Connecting {
         loop {
             if self.making.is_none() {
                 // Read before the client reads them: a change in between is seen as one.
-                (self.certificates, self.renewed) = (self.certificates_now(), false);
+                (self.credentials, self.renewed) = (self.credentials_now(), false);
                 // A server that loses its clients loses all of them at once: they do not come back in the same moment.
                 let pause = if self.made == 0 { Duration::ZERO } else { RETURN_WITHIN.mul_f64(service::nats::random_fraction()) };
                 let connect = connect(self.args.clone(), self.scratch.clone(), Arc::clone(&self.hints), pause);
@@ -153,27 +161,25 @@ impl Connecting {
     }
 }
 
-/// Makes the connection, trying until it is there. Settings that cannot be used now, a certificate that is still to come,
-/// are tried again as well; whether that may be waited for was decided before.
+/// Makes the connection, trying until it is there. Settings that cannot be used now, a certificate or a token that is still
+/// to come, are tried again as well; whether that may be waited for was decided before.
 async fn connect(args: NatsArgs, scratch: PathBuf, hints: Arc<Hints>, pause: Duration) -> Connection {
     tokio::time::sleep(pause).await;
     let mut told = None;
     for attempt in 1.. {
         match try_connect(&args, &scratch, &hints).await {
-            Ok(connection) => {
-                // What was complained about before is over.
-                drop(hints.take_error());
-                return connection;
-            }
+            Ok(connection) => return connection,
             Err(error) => {
-                // The library tells the cause as an event, to a task that must get its turn.
-                tokio::task::yield_now().await;
-                let reason = match hints.take_error() {
-                    Some(cause) => format!("{error:#}: {cause}"),
-                    None => format!("{error:#}"),
-                };
+                let reason = error.reason();
                 if told.as_ref() != Some(&reason) {
-                    tracing::info!(reason, "cannot connect to nats now, trying again");
+                    if error.is_refusal() {
+                        tracing::error!(
+                            reason,
+                            "nats refuses us; our certificate or token, or a setting of nats, must be changed"
+                        );
+                    } else {
+                        tracing::info!(reason, "cannot connect to nats now, trying again");
+                    }
                     told = Some(reason);
                 }
             }
@@ -185,24 +191,57 @@ async fn connect(args: NatsArgs, scratch: PathBuf, hints: Arc<Hints>, pause: Dur
     std::future::pending().await
 }
 
-async fn try_connect(args: &NatsArgs, scratch: &Path, hints: &Arc<Hints>) -> anyhow::Result<Connection> {
+/// Why there is no connection now.
+#[derive(Debug, thiserror::Error)]
+enum NotConnected {
+    /// A file is not there, or not whole.
+    #[error(transparent)]
+    Settings(#[from] NatsSettingsError),
+    /// No server can be reached, or none lets us in.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// It was lost before anything was sent.
+    #[error("the connection was lost as soon as it was made")]
+    Lost,
+}
+
+impl NotConnected {
+    /// Whether a server heard who we are and refuses us, so that waiting alone does not help.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.kind() == ConnectErrorKind::AuthorizationViolation)
+    }
+
+    fn reason(&self) -> String {
+        match self {
+            // The library's errors tell their causes themselves.
+            Self::Connect(error) => error.to_string(),
+            error => service::causes::in_one_line(error),
+        }
+    }
+}
+
+async fn try_connect(args: &NatsArgs, scratch: &Path, hints: &Arc<Hints>) -> Result<Connection, NotConnected> {
+    // What was complained about on the connection before is over.
+    drop(hints.take_error());
     let hints = Arc::clone(hints);
+    let servers = args.servers()?;
     let options = args
-        .options("agent-comms sidecar", scratch)?
+        .options_to_try("agent-comms sidecar", scratch)?
         .client_capacity(CLIENT_CAPACITY)
         .subscription_capacity(ANSWER_CAPACITY)
         .read_buffer_capacity(4 * 1024)
-        .max_reconnects(1)
+        // One try with each server.
+        .max_reconnects(servers.len())
         .reconnect_delay_callback(|_| Duration::ZERO)
         .event_callback(move |event| {
             hints.event(&event);
             std::future::ready(())
         });
-    let client = options.connect(args.servers()?).await?;
+    let client = options.connect(servers).await?;
     let inbox = client.new_inbox();
-    let answers = client.subscribe(format!("{inbox}.*")).await?;
-    client.flush().await.map_err(|_| anyhow::anyhow!("no server of the nats url lets us in"))?;
-    client.set_server_pool(NOWHERE).await?;
+    let answers = client.subscribe(format!("{inbox}.*")).await.map_err(|_| NotConnected::Lost)?;
+    client.flush().await.map_err(|_| NotConnected::Lost)?;
+    client.set_server_pool(NOWHERE).await.map_err(|_| NotConnected::Lost)?;
     tracing::info!(nats.server = client.server_info().server_name, "connected to nats");
     Ok(Connection { client, answers, inbox })
 }

@@ -116,6 +116,14 @@ pub fn forbids(complaint: &str, subject: &str) -> bool {
     about.trim_start_matches('"').strip_prefix(subject).is_some_and(|rest| rest.is_empty() || rest.starts_with('"'))
 }
 
+/// Whether a complaint of the server is its last word on a connection: what let it in has expired or was revoked since. NATS
+/// says so of a user and of an account (its architecture decision on the errors of the protocol).
+#[must_use]
+pub fn is_farewell(complaint: &str) -> bool {
+    let complaint = complaint.to_ascii_lowercase();
+    ["authentication expired", "authentication revoked"].iter().any(|words| complaint.contains(words))
+}
+
 /// How long to wait before the `attempt`-th try to go on, counted from 1: doubling, each less a random part of up to a
 /// half. `chance` is from 0 to 1. An alarm waits the longest at once, since nothing but a person ends it.
 #[must_use]

@@ -38,6 +38,12 @@ async fn outside_a_pod_one_line_says_what_cannot_be_used() {
     let (code, error) = run(&["--nats-cert", "/no/such.crt", "--nats-key", "/no/such.key"]);
     assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
     assert!(error.contains("/no/such.crt"), "{error}");
+    let (code, error) = run(&["--nats-token-file", "/no/such/token"]);
+    assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
+    assert!(error.contains("/no/such/token"), "{error}");
+    let (code, error) = run(&["--nats-token-file", "t", "--nats-cert", "c", "--nats-key", "k"]);
+    assert_eq!((code, error.lines().count()), (Some(2), 1), "{error}");
+    assert!(error.contains("--nats-token-file") && error.contains("--nats-cert"), "{error}");
     let (code, error) = run(&["--run-dir-typo", "x"]);
     assert_eq!(code, Some(2), "{error}");
     let long = format!("/tmp/{}", "x".repeat(120));

@@ -16,4 +16,5 @@ mod parse;
 mod restart;
 mod rotation;
 mod sockets;
+mod token;
 mod world;

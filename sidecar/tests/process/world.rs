@@ -91,6 +91,12 @@ impl World {
         self.pod.start_sidecar(&credentials.url, &credentials, extra).await.unwrap()
     }
 
+    /// The same with a token in place of a certificate.
+    pub async fn sidecar_with_token(&mut self, file: &Path, extra: &[&str]) -> Process {
+        let credentials = Credentials { token_file: Some(file.to_owned()), ..self.nats.publisher("demo") };
+        self.pod.start_sidecar(&credentials.url, &credentials, extra).await.unwrap()
+    }
+
     /// Everything in the stream, in its order.
     pub async fn stored(&self) -> Vec<Stored> {
         let context = jetstream::new(self.nats.admin().connect().await.unwrap());

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Answer, Class, delay, forbids, read_answer};
+use super::{Answer, Class, delay, forbids, is_farewell, read_answer};
 
 #[track_caller]
 fn check(status: Option<u16>, payload: &str, expected: Option<Class>) {
@@ -62,4 +62,12 @@ fn a_complaint_forbids_the_subject_that_it_names_and_no_other() {
     assert!(!forbids(complaint, "workflow.demo.build.u1"));
     assert!(!forbids("server error: nats: Permissions Violation for Subscription to \"a\"", "a"));
     assert!(!forbids("", ""), "nothing names nothing");
+}
+
+#[test]
+fn what_has_expired_ends_the_connection_and_nothing_else_does() {
+    for farewell in ["User Authentication Expired", "user authentication revoked", "Account Authentication Expired"] {
+        assert!(is_farewell(farewell), "{farewell}");
+    }
+    assert!(!is_farewell("Permissions Violation for Publish to \"workflow.demo\""));
 }
