@@ -30,7 +30,7 @@ use serde_json::Value;
 use crate::cli::PodArgs;
 use crate::cluster;
 use crate::offline::command::ReportOutput;
-use crate::options::Options;
+use crate::options::{NatsAuth, Options};
 use crate::pod::list;
 use crate::read::{Read, read};
 use finding::Finding;
@@ -172,12 +172,16 @@ async fn of_namespaces(client: &kube::Client, names: &Names, options: &Options) 
     let all: Vec<_> = all.items.into_iter().map(|namespace| namespace.metadata).collect();
     let mut findings = namespaces::judge(&all, &names.namespace);
     let enabled = namespaces::enabled(&all, &names.namespace);
-    let mut secrets = Vec::new();
-    for namespace in &enabled {
-        let api = Api::<Secret>::namespaced(client.clone(), &namespace.name);
-        secrets.push(read("read the Secret of a namespace", api.get(crate::names::NATS_VOLUME)).await?);
+    if options.nats_auth == NatsAuth::Token {
+        findings.push(namespaces::tokens());
+    } else {
+        let mut secrets = Vec::new();
+        for namespace in &enabled {
+            let api = Api::<Secret>::namespaced(client.clone(), &namespace.name);
+            secrets.push(read("read the Secret of a namespace", api.get(crate::names::NATS_VOLUME)).await?);
+        }
+        findings.extend(namespaces::judge_secrets(&enabled, &secrets));
     }
-    findings.extend(namespaces::judge_secrets(&enabled, &secrets));
     findings.push(missed::look(client, &enabled, options).await?);
     Ok(findings)
 }

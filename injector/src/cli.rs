@@ -13,7 +13,7 @@ use crate::check::CheckArgs;
 use crate::cluster::ClusterArgs;
 use crate::credentials::CredentialsArgs;
 use crate::offline::command::{ExplainArgs, InjectArgs, UninjectArgs};
-use crate::options::{Bounds, Options, OuterRun, Resources};
+use crate::options::{Bounds, NatsAuth, Options, OuterRun, Resources};
 
 /// Adds the agent-comms sidecar to workflow pods
 #[derive(Debug, Parser)]
@@ -105,6 +105,9 @@ pub struct PodArgs {
     /// Certificates of NATS' authorities, a PEM file; sidecars get its text
     #[arg(long, env = "AGENT_COMMS_NATS_CA", value_name = "FILE")]
     pub nats_ca: Option<PathBuf>,
+    /// With what sidecars tell NATS who they are
+    #[arg(long, env = "AGENT_COMMS_NATS_AUTH", default_value = "certificate", value_name = "WHAT")]
+    pub nats_auth: NatsAuth,
     /// Leave pods on the host's network alone
     #[arg(long, env = "AGENT_COMMS_SKIP_HOST_NETWORK")]
     pub skip_host_network: bool,
@@ -147,6 +150,7 @@ impl PodArgs {
             image_pull_policy: self.image_pull_policy,
             nats_url: self.nats_url,
             nats_ca_pem,
+            nats_auth: self.nats_auth,
             skip_host_network: self.skip_host_network,
             native_sidecars: !self.no_native_sidecars,
             mesh_containers: self.mesh_containers,

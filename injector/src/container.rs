@@ -9,10 +9,11 @@ use crate::annotations::Install;
 use crate::files::Files;
 use crate::identity::literal;
 use crate::names::{
-    BIN_DIR, BIN_VOLUME, IMAGE_BINARY, INSTALLER, MARKER_VARIABLE, NATS_DIR, NATS_VOLUME, RUN_DIR, RUN_VOLUME, SIDECAR,
-    STATE_DIR, STATE_VOLUME,
+    BIN_DIR, BIN_VOLUME, IMAGE_BINARY, INSTALLER, MARKER_VARIABLE, NATS_CERT_VARIABLE, NATS_DIR, NATS_KEY_VARIABLE, NATS_TOKEN,
+    NATS_TOKEN_AUDIENCE, NATS_TOKEN_SECONDS, NATS_TOKEN_VARIABLE, NATS_VOLUME, RUN_DIR, RUN_VOLUME, SIDECAR, STATE_DIR,
+    STATE_VOLUME,
 };
-use crate::options::Options;
+use crate::options::{NatsAuth, Options};
 
 /// What a sidecar is made from.
 #[derive(Debug)]
@@ -90,10 +91,10 @@ impl Recipe<'_> {
         if self.with_binary {
             volumes.push(json!({ "name": BIN_VOLUME, "emptyDir": {} }));
         }
-        // Optional, so that a namespace without credentials holds nobody; readable by any user, since the sidecar's is not known here.
-        volumes.push(
-            json!({ "name": NATS_VOLUME, "secret": { "secretName": NATS_VOLUME, "optional": true, "defaultMode": 0o644 } }),
-        );
+        volumes.push(match self.options.nats_auth {
+            NatsAuth::Certificate => secret(),
+            NatsAuth::Token => token(),
+        });
         volumes
     }
 
@@ -132,8 +133,13 @@ impl Recipe<'_> {
         variables.extend(self.settings.iter().map(|(name, value)| literal(name, value)));
         variables.extend(self.options.nats_url.as_ref().map(|url| literal("AGENT_COMMS_NATS_URL", url)));
         variables.extend(self.options.nats_ca_pem.as_ref().map(|pem| literal("AGENT_COMMS_NATS_CA_PEM", pem)));
-        variables.push(literal("AGENT_COMMS_NATS_CERT", &format!("{NATS_DIR}/tls.crt")));
-        variables.push(literal("AGENT_COMMS_NATS_KEY", &format!("{NATS_DIR}/tls.key")));
+        variables.extend(match self.options.nats_auth {
+            NatsAuth::Certificate => vec![
+                literal(NATS_CERT_VARIABLE, &format!("{NATS_DIR}/tls.crt")),
+                literal(NATS_KEY_VARIABLE, &format!("{NATS_DIR}/tls.key")),
+            ],
+            NatsAuth::Token => vec![literal(NATS_TOKEN_VARIABLE, &format!("{NATS_DIR}/{NATS_TOKEN}"))],
+        });
         variables.push(match self.namespace {
             "" => json!({ "name": "AGENT_COMMS_NATS_INBOX_PREFIX", "value": "_INBOX_$(AGENT_COMMS_NAMESPACE)" }),
             namespace => literal("AGENT_COMMS_NATS_INBOX_PREFIX", &format!("_INBOX_{namespace}")),
@@ -147,4 +153,22 @@ impl Recipe<'_> {
     fn install_variables(&self) -> Vec<Value> {
         if self.with_binary { vec![literal("AGENT_COMMS_INSTALL_DIR", BIN_DIR)] } else { Vec::new() }
     }
+}
+
+/// The volume of the certificate. Optional, so that a namespace without credentials holds nobody; readable by any user, since the
+/// sidecar's is not known here.
+fn secret() -> Value {
+    json!({ "name": NATS_VOLUME, "secret": { "secretName": NATS_VOLUME, "optional": true, "defaultMode": 0o644 } })
+}
+
+/// The volume of the token. `automountServiceAccountToken: false`, of the pod or of its account, is about the token that the API
+/// server mounts by itself, not about one that is asked for.
+///
+/// The sidecar can read it as whatever user it runs. Where all containers run as one user, the kubelet gives the file to that one
+/// (0600), and ours counts among them; where the pod has an `fsGroup`, to that group (0640), which is each container's; else to
+/// all (0644), and no other container mounts it (KEP 1205; `FsUserFrom` and the projected volumes of the kubelet). So nothing is
+/// asked of the pod: an `fsGroup` of ours would change who owns the files on the user's volumes.
+fn token() -> Value {
+    let token = json!({ "audience": NATS_TOKEN_AUDIENCE, "expirationSeconds": NATS_TOKEN_SECONDS, "path": NATS_TOKEN });
+    json!({ "name": NATS_VOLUME, "projected": { "sources": [{ "serviceAccountToken": token }], "defaultMode": 0o644 } })
 }

@@ -18,7 +18,7 @@ pub const RUN_VOLUME: &str = "agent-comms";
 pub const STATE_VOLUME: &str = "agent-comms-state";
 /// Volume of the binary for steps.
 pub const BIN_VOLUME: &str = "agent-comms-bin";
-/// Volume of the credentials, and name of the Secret behind it.
+/// Volume of the credentials, and name of the Secret where that is behind it.
 pub const NATS_VOLUME: &str = "agent-comms-nats";
 /// All volumes that are ours.
 pub const VOLUMES: [&str; 4] = [RUN_VOLUME, STATE_VOLUME, BIN_VOLUME, NATS_VOLUME];
@@ -33,6 +33,20 @@ pub const BIN_DIR: &str = "/run/agent-comms-bin";
 pub const FILES_DIR: &str = "/run/agent-comms-files";
 /// Where the credentials are, in the sidecar.
 pub const NATS_DIR: &str = "/run/agent-comms-nats";
+/// The token among them, a file.
+pub const NATS_TOKEN: &str = "token";
+/// Whom the token is for: nobody else takes it.
+pub const NATS_TOKEN_AUDIENCE: &str = "agent-comms";
+/// How long it is good, in seconds. The kubelet replaces it when four fifths of that are over.
+pub const NATS_TOKEN_SECONDS: u64 = 3600;
+/// Variables of the sidecar that say where its credentials are. The sidecar takes a certificate or a token, not both.
+pub const NATS_CREDENTIALS: [&str; 3] = [NATS_CERT_VARIABLE, NATS_KEY_VARIABLE, NATS_TOKEN_VARIABLE];
+/// Where its certificate is.
+pub const NATS_CERT_VARIABLE: &str = "AGENT_COMMS_NATS_CERT";
+/// Where the key of its certificate is.
+pub const NATS_KEY_VARIABLE: &str = "AGENT_COMMS_NATS_KEY";
+/// Where its token is.
+pub const NATS_TOKEN_VARIABLE: &str = "AGENT_COMMS_NATS_TOKEN_FILE";
 
 /// The binary in the sidecar's image.
 pub const IMAGE_BINARY: &str = "/usr/local/bin/agent-comms";

@@ -1,5 +1,7 @@
 //! What a platform team decides for all pods: values past the edge, nothing here parses a command line.
 
+use clap::ValueEnum;
+
 use crate::quantity::Quantity;
 
 /// Settings that decision and patch depend on.
@@ -13,6 +15,8 @@ pub struct Options {
     pub nats_url: Option<String>,
     /// Certificates of NATS' authority, as PEM.
     pub nats_ca_pem: Option<String>,
+    /// With what sidecars tell NATS who they are.
+    pub nats_auth: NatsAuth,
     /// Whether pods on the host's network stay without a sidecar.
     pub skip_host_network: bool,
     /// Whether the cluster runs native sidecars.
@@ -23,6 +27,27 @@ pub struct Options {
     pub outer_runs: Vec<OuterRun>,
     /// Requests and limits of the sidecar.
     pub resources: Resources,
+}
+
+/// With what sidecars tell NATS who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum NatsAuth {
+    /// The certificate of their namespace, from its Secret `agent-comms-nats`
+    #[default]
+    Certificate,
+    /// A token of their pod's service account that is good for agent-comms alone; no namespace needs a Secret
+    Token,
+}
+
+impl NatsAuth {
+    /// As settings, logs and the status name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Token => "token",
+        }
+    }
 }
 
 /// A kind of object that starts one run per object, by way of Jobs.

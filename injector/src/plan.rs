@@ -15,7 +15,7 @@ use crate::names::{
     VOLUMES,
 };
 use crate::note::Note;
-use crate::options::Options;
+use crate::options::{NatsAuth, Options};
 use crate::paths;
 use crate::pod::{self, Owner, Pod, list, text};
 use crate::policy::Reason;
@@ -136,6 +136,9 @@ pub fn make(pod: Pod<'_>, context: Context<'_>) -> Result<Plan, Reason> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         runtime: context.runtime.name().to_owned(),
         manifest: context.runtime.is_manifest(),
+        nats_auth: Some(context.options.nats_auth)
+            .filter(|auth| *auth != NatsAuth::default())
+            .map(|auth| auth.as_str().to_owned()),
         steps: steps
             .iter()
             .map(|step| (step.name.clone(), StepStatus { socket: step.socket, stdout: step.stdout.to_owned() }))

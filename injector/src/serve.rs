@@ -85,6 +85,7 @@ pub async fn bind(arguments: ServeArgs) -> anyhow::Result<Bound> {
         version = env!("CARGO_PKG_VERSION"),
         image = options.image,
         nats.url = options.nats_url,
+        nats.auth = options.nats_auth.as_str(),
         "listening"
     );
     Ok(Bound {

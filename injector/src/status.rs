@@ -15,6 +15,9 @@ pub struct Status {
     /// Whether the manifest brought the sidecar, so that the webhook leaves the pod as it is.
     #[serde(skip_serializing_if = "is_false")]
     pub manifest: bool,
+    /// With what the sidecar tells NATS who it is; absent where that is a certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_auth: Option<String>,
     /// What each of the user's containers got.
     pub steps: BTreeMap<String, StepStatus>,
     /// Containers whose switch was set, and the value that it had.

@@ -5,12 +5,11 @@
 
 use serde_json::{Map, Value};
 
+use crate::names::NATS_CREDENTIALS;
 use crate::pod;
 
 /// Fields whose value is anybody's, as long as there is one.
 const YIELDED: [&str; 2] = ["image", "imagePullPolicy"];
-/// Lists whose elements are found by this field; ours are put back, others stay.
-const KEYED: [(&str, &str); 2] = [("env", "name"), ("volumeMounts", "mountPath")];
 /// Fields that a container beside the steps must not have: each can hold or fail the step.
 const HARMFUL: [&str; 7] = ["startupProbe", "readinessProbe", "livenessProbe", "ports", "stdin", "tty", "restartPolicyRules"];
 /// Fields that would take the container below the Pod Security standard `restricted`.
@@ -32,11 +31,10 @@ pub(super) fn container(current: &Value, wanted: &Value) -> Value {
             key if YIELDED.contains(&key) && found.as_str().is_some_and(|text| !text.is_empty()) => found.clone(),
             "resources" if has_bounds(found) => found.clone(),
             "securityContext" => security(found, wanted),
-            key => match KEYED.iter().find(|(list, _)| *list == key) {
-                Some((_, field)) => keyed(found, wanted, field),
-                None if covers(found, wanted) => found.clone(),
-                None => wanted.clone(),
-            },
+            "env" => keyed(&without_other_credentials(found, wanted), wanted, "name"),
+            "volumeMounts" => keyed(found, wanted, "mountPath"),
+            _ if covers(found, wanted) => found.clone(),
+            _ => wanted.clone(),
         };
         mended.insert(key.clone(), value);
     }
@@ -85,7 +83,16 @@ fn security(current: &Value, wanted: &Value) -> Value {
     Value::Object(mended)
 }
 
-/// Ours first and in order, then what others added; in place where ours are all there.
+/// The variables without those of credentials that are not wanted: while a setting of the injector is rolled out, a pod may get its
+/// sidecar from one replica and be looked at by another.
+fn without_other_credentials(current: &Value, wanted: &Value) -> Value {
+    let Some(current) = current.as_array() else { return current.clone() };
+    let is_wanted = |name: &str| wanted.as_array().is_some_and(|wanted| wanted.iter().any(|entry| pod::name(entry) == name));
+    let stays = |entry: &&Value| !NATS_CREDENTIALS.contains(&pod::name(entry)) || is_wanted(pod::name(entry));
+    Value::Array(current.iter().filter(stays).cloned().collect())
+}
+
+/// Ours first and in order, then what others added, found by this field; in place where ours are all there.
 fn keyed(current: &Value, wanted: &Value, field: &str) -> Value {
     let (Some(current), Some(wanted)) = (current.as_array(), wanted.as_array()) else { return wanted.clone() };
     let key = |element| key(element, field);

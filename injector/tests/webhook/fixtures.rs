@@ -1,8 +1,10 @@
 //! Every recorded review gets the decision that it was recorded for, and its whole answer is a snapshot.
 
+use injector::mutate::Outcome;
+use injector::options::NatsAuth;
 use serde_json::json;
 
-use crate::reviews::{names, outcome, pod};
+use crate::reviews::{names, outcome, outcome_with, pod};
 
 const DECISIONS: [(&str, &str); 20] = [
     ("argo-after-another-webhook", "inject"),
@@ -45,12 +47,24 @@ fn every_recorded_review_gets_its_decision() {
 fn every_patch_is_as_reviewed() {
     for name in names() {
         let (pod, namespace) = pod(&name);
-        let outcome = outcome(&pod, &namespace);
-        let operations = outcome.patch.map(|patch| patch.operations).unwrap_or_default();
-        let notes: Vec<String> = outcome.notes.iter().map(ToString::to_string).collect();
-        let told = json!({ "reason": outcome.reason.code(), "notes": notes, "patch": operations });
-        insta::assert_snapshot!(name, serde_json::to_string_pretty(&told).unwrap());
+        insta::assert_snapshot!(name, told(&outcome(&pod, &namespace)));
     }
+}
+
+#[test]
+fn patches_with_a_token_are_as_reviewed() {
+    for name in ["argo-script", "native-restricted"] {
+        let (pod, namespace) = pod(name);
+        let outcome = outcome_with(&pod, &namespace, NatsAuth::Token);
+        insta::assert_snapshot!(format!("{name}-token"), told(&outcome));
+    }
+}
+
+fn told(outcome: &Outcome) -> String {
+    let operations = outcome.patch.as_ref().map(|patch| patch.operations.as_slice()).unwrap_or_default();
+    let notes: Vec<String> = outcome.notes.iter().map(ToString::to_string).collect();
+    let told = json!({ "reason": outcome.reason.code(), "notes": notes, "patch": operations });
+    serde_json::to_string_pretty(&told).unwrap()
 }
 
 #[test]

@@ -41,12 +41,15 @@ fn examples_become_what_was_looked_at() {
 
 #[test]
 fn what_is_taken_out_again_leaves_the_manifest_as_it_was() {
-    for example in EXAMPLES.iter().map(|(_, example)| *example).chain([KINDS]) {
-        let (injected, _) = succeed(&["inject", "-f", "-"], example);
+    let examples = EXAMPLES.iter().map(|(_, example)| *example).chain([KINDS]);
+    for (example, auth) in examples.flat_map(|example| ["certificate", "token"].map(|auth| (example, auth))) {
+        let inject = ["inject", "-f", "-", "--nats-auth", auth];
+        let (injected, _) = succeed(&inject, example);
         assert_ne!(injected, example);
+        assert_eq!(injected.contains("serviceAccountToken"), auth == "token");
         assert_eq!(succeed(&["uninject", "-f", "-"], &injected).0, example);
         assert_eq!(succeed(&["uninject", "-f", "-"], example).0, example, "nothing is changed where nothing is ours");
-        let (again, report) = succeed(&["inject", "-f", "-"], &injected);
+        let (again, report) = succeed(&inject, &injected);
         assert_eq!(again, injected, "twice is as once");
         assert!(report.contains("already_injected_current"), "{report}");
     }

@@ -1,7 +1,7 @@
 //! Recorded reviews and the settings they are answered with.
 
 use injector::mutate::{self, Outcome};
-use injector::options::{Options, OuterRun, Resources};
+use injector::options::{NatsAuth, Options, OuterRun, Resources};
 use injector::review::Review;
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ pub fn options() -> Options {
         image_pull_policy: "IfNotPresent".to_owned(),
         nats_url: Some("tls://nats.example:4222".to_owned()),
         nats_ca_pem: Some("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned()),
+        nats_auth: NatsAuth::Certificate,
         skip_host_network: false,
         native_sidecars: true,
         mesh_containers: Vec::new(),
@@ -45,5 +46,10 @@ pub fn pod(name: &str) -> (Value, String) {
 
 /// What becomes of a pod.
 pub fn outcome(pod: &Value, namespace: &str) -> Outcome {
-    mutate::pod(pod, 0, namespace, None, &options())
+    outcome_with(pod, namespace, NatsAuth::Certificate)
+}
+
+/// The same where sidecars tell NATS with this who they are.
+pub fn outcome_with(pod: &Value, namespace: &str, nats_auth: NatsAuth) -> Outcome {
+    mutate::pod(pod, 0, namespace, None, &Options { nats_auth, ..options() })
 }

@@ -19,11 +19,15 @@ use crate::misses::enable;
 type Unhappy<'a> = Vec<(&'a str, Level, Option<&'a str>)>;
 
 async fn look(ground: &Ground, user: &Access) -> anyhow::Result<Vec<Finding>> {
+    look_with(ground, user, "certificate").await
+}
+
+/// The same where sidecars tell NATS with this who they are.
+async fn look_with(ground: &Ground, user: &Access, nats_auth: &str) -> anyhow::Result<Vec<Finding>> {
     let kubeconfig = user.kubeconfig().to_str().unwrap();
     let words = ["injector", "check", "--kubeconfig", kubeconfig, "--namespace", ground.name];
-    let Command::Check(arguments) = Cli::parse_from(words.iter().chain(&["--webhook-configuration", ground.name])).command else {
-        panic!("this is no `check`")
-    };
+    let more = ["--webhook-configuration", ground.name, "--nats-auth", nats_auth];
+    let Command::Check(arguments) = Cli::parse_from(words.iter().chain(&more)).command else { panic!("this is no `check`") };
     check::look(*arguments).await
 }
 
@@ -122,6 +126,9 @@ async fn what_is_wrong_is_told_with_what_to_do() {
     ]);
     assert_eq!((unhappy(&findings), exit_code(&findings)), (expected, 3), "{findings:#?}");
     assert!(words(&findings, "misses").contains(&format!(": {steps}/missed")), "{findings:#?}");
+
+    let findings = look_with(&ground, admin, "token").await.unwrap();
+    assert!(words(&findings, "credentials").contains("no namespace needs a Secret"), "{findings:#?}");
 
     check_service(&ground, admin).await;
 

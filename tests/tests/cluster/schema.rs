@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use injector::options::NatsAuth;
 use injector::ours;
 use injector::pod::Pod;
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::damages::{self, Damage, damage};
 use crate::ground::Ground;
-use crate::reviews::{names, outcome, pod as recorded};
+use crate::reviews::{names, outcome, outcome_with, pod as recorded};
 use crate::shapes::pods;
 use crate::strict::{Unknown, refusal_of_pod};
 
@@ -43,9 +44,12 @@ fn cases() -> Vec<Case> {
         starts.push((format!("made up {number}"), pod, namespace, damages));
     }
     let mut cases = Vec::new();
-    for (origin, pod, from, damages) in starts {
+    for (number, (origin, pod, from, damages)) in starts.into_iter().enumerate() {
         for (namespace, pod) in [(RESTRICTED, hardened(&pod)), (OPEN, pod)] {
-            let Some(patch) = outcome(&pod, &from).patch else { continue };
+            // Each start in one place with a certificate and in the other with a token.
+            let with_token = (number % 2 == 0) == (namespace == RESTRICTED);
+            let outcome = |pod: &Value| if with_token { outcome_with(pod, &from, NatsAuth::Token) } else { outcome(pod, &from) };
+            let Some(patch) = outcome(&pod).patch else { continue };
             let mut damaged = patch.patched.clone();
             cases.push(Case { origin: origin.clone(), namespace, without: pod, with: patch.patched });
             for damage in &damages {
@@ -53,7 +57,7 @@ fn cases() -> Vec<Case> {
             }
             let Some(status) = ours::status(Pod(&damaged)).filter(|_| !damages.is_empty()) else { continue };
             let without = ours::without(damaged.clone(), &status);
-            let with = outcome(&damaged, &from).patch.map_or(damaged, |patch| patch.patched);
+            let with = outcome(&damaged).patch.map_or(damaged, |patch| patch.patched);
             cases.push(Case { origin: format!("{origin} after {damages:?}"), namespace, without, with });
         }
     }
