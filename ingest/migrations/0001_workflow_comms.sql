@@ -9,7 +9,20 @@ CREATE TABLE workflow_comms.stream_epochs (
     stream_created timestamptz,
     first_seq bigint NOT NULL DEFAULT 0,
     watermark bigint NOT NULL DEFAULT 0,
-    reason text NOT NULL
+    reason text NOT NULL,
+    -- The highest sequence and the latest store time that any replica was handed: two maxima, not one message.
+    seen_seq bigint NOT NULL DEFAULT 0,
+    seen_at timestamptz,
+    -- Something at or below it was discarded by the stream before it was stored.
+    lost_to bigint NOT NULL DEFAULT 0,
+    -- Below it days were dropped.
+    kept_from bigint NOT NULL DEFAULT 0,
+    -- The end of what the stream discarded and replicas may still hold, and since when they are given time to store it.
+    hold_to bigint,
+    hold_since timestamptz,
+    -- A later life has begun, since when; and nothing of this one is stored any more.
+    settle_since timestamptz,
+    settled boolean NOT NULL DEFAULT false
 );
 INSERT INTO workflow_comms.stream_epochs (epoch, starts_at, reason) VALUES (1, '-infinity', 'first');
 
@@ -52,6 +65,14 @@ CREATE INDEX agent_messages_name ON workflow_comms.agent_messages (workflow_name
 CREATE INDEX agent_messages_run_id ON workflow_comms.agent_messages (run_id, epoch, stream_seq) WHERE run_id IS NOT NULL;
 CREATE INDEX agent_messages_general ON workflow_comms.agent_messages (epoch, stream_seq) WHERE channel = 'general';
 CREATE INDEX agent_messages_cursor ON workflow_comms.agent_messages (epoch, stream_seq);
+
+-- Sequences above the watermark that were acknowledged and left neither a row nor a dead letter: copies of messages, and
+-- what is older than what is kept. Without them a copy would look like a message that the stream discarded.
+CREATE TABLE workflow_comms.passed (
+    epoch bigint NOT NULL,
+    stream_seq bigint NOT NULL,
+    PRIMARY KEY (epoch, stream_seq)
+);
 
 -- One row a run. Key: namespace and uid, or namespace and name (in run_key as 'name:<name>') where the uid is unknown.
 CREATE TABLE workflow_comms.runs (

@@ -20,9 +20,9 @@ use service::causes::in_one_line;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::metrics::Metrics;
+use crate::settled::Settled;
 use crate::store::epochs::{self, StreamLife};
 
 /// The stream that holds every message.
@@ -52,8 +52,8 @@ pub struct Storing {
     pub readiness: Readiness,
     /// Counted here.
     pub metrics: Arc<Metrics>,
-    /// Everything at or below it is committed.
-    pub watermark: watch::Sender<Cursor>,
+    /// How far the stream is stored: read here, told to every part.
+    pub settled: watch::Sender<Settled>,
     /// Ends storing, after what was pulled is stored.
     pub stop: CancellationToken,
 }

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cursor::Cursor;
 use crate::live::Hub;
+use crate::settled::Settled;
 
 pub use host::check_open;
 
@@ -51,16 +52,15 @@ pub struct State {
     pub pool: Pool,
     /// What is said now.
     pub live: Hub,
-    /// Everything at or below it is committed. Epoch 0 stands for: not known yet.
-    pub watermark: watch::Receiver<Cursor>,
+    /// How far the stream is stored.
+    pub settled: watch::Receiver<Settled>,
 }
 
 impl State {
     /// Where history ends for sure, and a live stream goes on; nothing while it is not known.
     #[must_use]
     pub fn settled(&self) -> Option<Cursor> {
-        let watermark = *self.watermark.borrow();
-        (watermark.epoch != 0).then_some(watermark)
+        self.settled.borrow().known()
     }
 }
 

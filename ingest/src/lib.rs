@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod pages;
 pub mod read;
 pub mod serve;
+pub mod settled;
 pub mod setup;
 pub mod store;
 pub mod stored;

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cursor::Cursor;
 use crate::filter::Filter;
+use crate::settled::Settled;
 use crate::stored::StoredMessage;
 use metrics::LiveMetrics;
 use ring::{Limits, Ring};
@@ -65,7 +66,7 @@ pub enum Event {
     Heartbeat(Cursor),
     /// The cursor asked for cannot be honoured; the newest messages after this position follow instead.
     Reset {
-        /// `unknown_epoch` or `expired`.
+        /// `unknown_epoch`, `expired` or `discarded`.
         reason: &'static str,
         /// The position that the stream goes on from.
         cursor: Cursor,
@@ -90,8 +91,8 @@ pub struct Hub(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     pool: Pool,
-    /// Everything at or below it is committed. Epoch 0 stands for: not known yet.
-    watermark: watch::Receiver<Cursor>,
+    /// How far the stream is stored.
+    settled: watch::Receiver<Settled>,
     ring: RwLock<Ring>,
     /// Counts the changes of the ring: viewers wait on it.
     changes: watch::Sender<u64>,
@@ -103,10 +104,10 @@ struct Shared {
 impl Hub {
     /// A hub whose streams end with the token. Nothing is live before [`Hub::run`].
     #[must_use]
-    pub fn new(pool: Pool, watermark: watch::Receiver<Cursor>, stop: CancellationToken) -> Self {
+    pub fn new(pool: Pool, settled: watch::Receiver<Settled>, stop: CancellationToken) -> Self {
         Self(Arc::new(Shared {
             pool,
-            watermark,
+            settled,
             ring: RwLock::new(Ring::closed(Limits::DEFAULT)),
             changes: watch::Sender::new(0),
             runs: runs::Changes::default(),

@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::ServeArgs;
 use crate::consume::{self, POSTGRES_CONDITION, STREAM_CONDITION, Storing};
-use crate::cursor::Cursor;
 use crate::live::Hub;
 use crate::metrics::Metrics;
+use crate::settled::Settled;
 use crate::store::{self, migrate::migrate};
 
 /// Pause before migrations are tried again.
@@ -79,22 +79,22 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     let mut registry = Registry::default();
     let metrics = Arc::new(Metrics::default());
     metrics.register(&mut registry);
-    let watermark = watch::Sender::new(Cursor::default());
+    let settled = watch::Sender::new(Settled::default());
     let jetstream = jetstream::new(client.clone());
-    let hub = Hub::new(pool.clone(), watermark.subscribe(), stop.clone());
+    let hub = Hub::new(pool.clone(), settled.subscribe(), stop.clone());
     hub.register(&mut registry);
 
     let mut tasks = JoinSet::new();
     let stop_admin = CancellationToken::new();
     tokio::spawn(admin::serve(admin_listener, readiness.clone(), Arc::new(registry), stop_admin.clone()));
-    let state = crate::http::State { pool: pool.clone(), live: hub.clone(), watermark: watermark.subscribe() };
+    let state = crate::http::State { pool: pool.clone(), live: hub.clone(), settled: settled.subscribe() };
     let stop_http = stop.clone();
     tasks.spawn(async move {
         crate::http::serve(api_listener, state, stop_http).await;
         "the api"
     });
     let storing =
-        Storing { pool, jetstream, retention_days: args.retention_days, readiness, metrics, watermark, stop: stop.clone() };
+        Storing { pool, jetstream, retention_days: args.retention_days, readiness, metrics, settled, stop: stop.clone() };
     tasks.spawn(store_and_follow(storing, hub));
     if let Some(path) = &args.ready_file {
         write_ready_file(path, api, admin)?;

@@ -8,6 +8,7 @@ use async_nats::jetstream::{self, stream};
 use ingest::cursor::Cursor;
 use ingest::filter::Filter;
 use ingest::live::{Event, Hub, Start, Subscription};
+use ingest::settled::Settled;
 use ingest::stored::StoredMessage;
 use message::Received;
 use neighbours::Nats;
@@ -24,7 +25,7 @@ struct World {
     nats: Nats,
     admin: jetstream::Context,
     table: Table,
-    watermark: watch::Sender<Cursor>,
+    settled: watch::Sender<Settled>,
     hub: Hub,
     stop: CancellationToken,
 }
@@ -50,15 +51,15 @@ impl World {
         };
         admin.create_stream(config).await.unwrap();
         let table = Table::new(name).await;
-        let watermark = watch::Sender::new(at(0));
-        let (hub, stop) = Self::replica(&nats, &table, &watermark).await;
-        Self { nats, admin, table, watermark, hub, stop }
+        let settled = watch::Sender::new(Settled::at(at(0)));
+        let (hub, stop) = Self::replica(&nats, &table, &settled).await;
+        Self { nats, admin, table, settled, hub, stop }
     }
 
-    /// Another replica: a hub of its own on the same stream, table and watermark.
-    async fn replica(nats: &Nats, table: &Table, watermark: &watch::Sender<Cursor>) -> (Hub, CancellationToken) {
+    /// Another replica: a hub of its own on the same stream and table, that knows the same.
+    async fn replica(nats: &Nats, table: &Table, settled: &watch::Sender<Settled>) -> (Hub, CancellationToken) {
         let stop = CancellationToken::new();
-        let hub = Hub::new(table.pool.clone(), watermark.subscribe(), stop.clone());
+        let hub = Hub::new(table.pool.clone(), settled.subscribe(), stop.clone());
         let jetstream = jetstream::new(nats.ingest().connect().await.unwrap());
         let running = hub.clone();
         tokio::spawn(async move { running.run(jetstream).await });
@@ -85,7 +86,7 @@ impl World {
     /// Commits everything up to a sequence, then says so.
     async fn commit(&self, up_to: i64) {
         let stream = self.admin.get_stream("agent-comms").await.unwrap();
-        for sequence in self.watermark.borrow().sequence + 1..=up_to {
+        for sequence in self.settled.borrow().watermark.sequence + 1..=up_to {
             let sequence = sequence.unsigned_abs();
             let raw = stream.get_raw_message(sequence).await.unwrap();
             let received = Received { subject: &raw.subject, payload: &raw.payload, stored_at: raw.time, sequence };
@@ -93,7 +94,7 @@ impl World {
                 self.table.insert(&stored).await;
             }
         }
-        self.watermark.send_replace(at(up_to));
+        self.settled.send_replace(Settled::at(at(up_to)));
     }
 }
 
@@ -164,7 +165,7 @@ async fn a_message_is_seen_before_it_is_stored_and_reads_the_same_after() {
     assert_eq!(live.0, sequence);
 
     world.commit(sequence).await;
-    let (replica, stop) = World::replica(&world.nats, &world.table, &world.watermark).await;
+    let (replica, stop) = World::replica(&world.nats, &world.table, &world.settled).await;
     let mut late = replica.subscribe(build(), Start::Newest(10));
     assert_eq!(message(&mut late).await, live);
     assert_eq!(caught_up(&mut late).await, at(sequence));
@@ -180,7 +181,7 @@ async fn a_viewer_goes_on_from_its_cursor_on_any_replica_without_gap_or_repeat()
     }
     world.commit(1_500).await;
     // This replica's ring starts above the cursor: first the table, then the ring, then what comes.
-    let (replica, stop) = World::replica(&world.nats, &world.table, &world.watermark).await;
+    let (replica, stop) = World::replica(&world.nats, &world.table, &world.settled).await;
     let mut viewer = replica.subscribe(build(), Start::After(at(100)));
     let expected: Vec<i64> =
         (0..2_000_i64).filter(|number| number % 3 == 0).map(|number| number + 1).filter(|seq| *seq > 100).collect();
@@ -202,7 +203,7 @@ async fn a_copy_sent_again_waits_for_its_row_and_holds_up_only_whom_it_concerns(
     assert_eq!(message(&mut viewer).await.0, first);
     world.commit(first).await;
 
-    let (replica, stop) = World::replica(&world.nats, &world.table, &world.watermark).await;
+    let (replica, stop) = World::replica(&world.nats, &world.table, &world.settled).await;
     let mut elsewhere = replica.subscribe(build(), Start::After(at(first)));
     caught_up(&mut elsewhere).await;
     world.resend(RUN, "said once").await;

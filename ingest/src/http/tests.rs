@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{State, serve};
-use crate::cursor::Cursor;
 use crate::live::Hub;
+use crate::settled::Settled;
 
 /// A server whose database is away: what is asked here needs none.
 async fn start() -> (SocketAddr, CancellationToken, JoinHandle<()>) {
@@ -17,11 +17,11 @@ async fn start() -> (SocketAddr, CancellationToken, JoinHandle<()>) {
     let manager = deadpool_postgres::Manager::new(config, tokio_postgres::NoTls);
     let pool = deadpool_postgres::Pool::builder(manager).build().unwrap();
     let stop = CancellationToken::new();
-    let watermark = watch::Sender::new(Cursor::default()).subscribe();
-    let live = Hub::new(pool.clone(), watermark.clone(), stop.clone());
+    let settled = watch::Sender::new(Settled::default()).subscribe();
+    let live = Hub::new(pool.clone(), settled.clone(), stop.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let served = tokio::spawn(serve(listener, State { pool, live, watermark }, stop.clone()));
+    let served = tokio::spawn(serve(listener, State { pool, live, settled }, stop.clone()));
     (address, stop, served)
 }
 

@@ -15,15 +15,15 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// Decides as the watermark rises and copies come, for ever.
 pub(super) async fn decide(shared: &Shared) {
-    let mut watermark = shared.watermark.clone();
+    let mut settled = shared.settled.clone();
     let mut changes = shared.changes.subscribe();
     loop {
-        let settled = *watermark.borrow_and_update();
+        let watermark = settled.borrow_and_update().watermark;
         changes.borrow_and_update();
-        let waiting = shared.ring().waiting(settled, BATCH);
+        let waiting = shared.ring().waiting(watermark, BATCH);
         if waiting.is_empty() {
             tokio::select! {
-                Ok(()) = watermark.changed() => {}
+                Ok(()) = settled.changed() => {}
                 Ok(()) = changes.changed() => {}
                 else => return,
             }

@@ -18,6 +18,7 @@ use super::{Frame, Shared};
 use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::read;
+use crate::settled::Settled;
 use crate::stored::StoredMessage;
 
 /// The stream.
@@ -62,9 +63,9 @@ enum FeedError {
 
 /// Follows the stream, for ever; each life of the stream, and each failure, starts anew.
 pub(super) async fn follow(shared: &Shared, jetstream: &jetstream::Context) {
-    let mut watermark = shared.watermark.clone();
+    let mut settled = shared.settled.clone();
     loop {
-        match follow_one(shared, jetstream, &mut watermark).await {
+        match follow_one(shared, jetstream, &mut settled).await {
             Ok(()) => tracing::info!("the stream began a new life, following it from there"),
             Err(error) => {
                 tracing::info!(error = &error as &dyn std::error::Error, "not live, trying again");
@@ -80,9 +81,9 @@ pub(super) async fn follow(shared: &Shared, jetstream: &jetstream::Context) {
 async fn follow_one(
     shared: &Shared,
     jetstream: &jetstream::Context,
-    watermark: &mut watch::Receiver<Cursor>,
+    known: &mut watch::Receiver<Settled>,
 ) -> Result<(), FeedError> {
-    let Ok(settled) = watermark.wait_for(|watermark| watermark.epoch > 0).await.map(|watermark| *watermark) else {
+    let Ok(settled) = known.wait_for(|settled| settled.watermark.epoch > 0).await.map(|settled| settled.watermark) else {
         return Err(FeedError::Closed);
     };
     let epochs = read::epochs::all(&shared.pool).await.map_err(FeedError::Epochs)?;
@@ -119,12 +120,12 @@ async fn follow_one(
     let mut behind_since = None;
     loop {
         tokio::select! {
-            changed = watermark.wait_for(|watermark| watermark.epoch != life.epoch) => {
+            changed = known.wait_for(|settled| settled.watermark.epoch != life.epoch) => {
                 return changed.map(drop).map_err(|_| FeedError::Closed);
             }
             // The loop then polls the consumer too.
             now = looks.tick() => {
-                let stored = *shared.watermark.borrow();
+                let stored = shared.settled.borrow().watermark;
                 let is_behind = stored > shared.ring().head();
                 behind_since = if is_behind { behind_since.or(Some(now)) } else { None };
                 if behind_since.is_some_and(|since: Instant| now - since > STALLED) {

@@ -120,7 +120,7 @@ pub(super) async fn publish(shared: &Shared) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let watermark = *shared.watermark.borrow();
+        let watermark = shared.settled.borrow().watermark;
         let keys = shared.runs.pending().take(watermark, BATCH, Instant::now());
         if keys.is_empty() || shared.runs.told.receiver_count() == 0 {
             continue;

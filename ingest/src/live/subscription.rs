@@ -12,6 +12,7 @@ use super::{Event, Frame, Shared, Start};
 use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::read::{self, ReadError};
+use crate::settled::Settled;
 use crate::stored::StoredMessage;
 
 /// How long a viewer is told nothing before a heartbeat.
@@ -43,7 +44,7 @@ pub struct Subscription {
     undecided_since: Option<Instant>,
     heartbeat_at: Instant,
     changes: watch::Receiver<u64>,
-    watermark: watch::Receiver<Cursor>,
+    settled: watch::Receiver<Settled>,
 }
 
 /// What a viewer waits for, besides its heartbeat and the end.
@@ -62,7 +63,7 @@ impl Subscription {
         shared.metrics.viewers.inc();
         Self {
             changes: shared.changes.subscribe(),
-            watermark: shared.watermark.clone(),
+            settled: shared.settled.clone(),
             shared,
             filter,
             start: Some(start),
@@ -91,7 +92,7 @@ impl Subscription {
             }
             // Seen before looking: what changes from here on wakes the wait below.
             self.changes.mark_unchanged();
-            let watermark = *self.watermark.borrow_and_update();
+            let watermark = self.settled.borrow_and_update().watermark;
             let wait = match self.start {
                 Some(start) => self.begin(start, watermark).await,
                 None => self.advance(watermark).await,
@@ -241,7 +242,7 @@ impl Subscription {
         tokio::select! {
             () = self.shared.stop.cancelled() => return None,
             () = changed(&mut self.changes), if ring => {}
-            () = changed(&mut self.watermark), if watermark => {}
+            () = changed(&mut self.settled), if watermark => {}
             () = tokio::time::sleep_until(until) => {
                 if Instant::now() >= self.heartbeat_at {
                     self.in_hand.push_back(self.heartbeat());

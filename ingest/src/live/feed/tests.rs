@@ -4,7 +4,7 @@ use crate::epochs::{Epoch, Epochs};
 
 #[track_caller]
 fn check(first: i64, watermark: i64, last: u64, expected: u64) {
-    let epochs = Epochs(vec![Epoch { epoch: 1, starts_at: None, first_sequence: first }]);
+    let epochs = Epochs(vec![Epoch { epoch: 1, first_sequence: first, ..Epoch::default() }]);
     assert_eq!(start_of(&epochs, Cursor { epoch: 1, sequence: watermark }, last), expected);
 }
 
