@@ -6,6 +6,7 @@
 mod floor;
 mod gather;
 mod keep;
+pub mod life;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +14,21 @@ use std::time::Duration;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer};
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::stream::ConsumerErrorKind;
+use async_nats::jetstream::stream::{ConsumerErrorKind, Stream};
 use deadpool_postgres::Pool;
+use message::Timestamp;
 use service::admin::Readiness;
 use service::causes::in_one_line;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::epochs::Epochs;
 use crate::metrics::Metrics;
 use crate::settled::Settled;
 use crate::store::epochs::{self, StreamLife};
+
+use floor::Floor;
+use life::Life;
+use life::judge::High;
 
 /// The stream that holds every message.
 pub const STREAM: &str = "agent-comms";
@@ -54,6 +59,8 @@ pub struct Storing {
     pub metrics: Arc<Metrics>,
     /// How far the stream is stored: read here, told to every part.
     pub settled: watch::Sender<Settled>,
+    /// Judges what is handed out.
+    pub life: Arc<Life>,
     /// Ends storing, after what was pulled is stored.
     pub stop: CancellationToken,
 }
@@ -77,21 +84,24 @@ pub async fn run(storing: Storing) {
     let keeper = tokio::spawn(keep::run(storing.clone(), waiting));
     while !storing.stop.is_cancelled() {
         match bind(&storing).await {
-            Ok((consumer, epochs)) => {
+            Ok((stream, consumer)) => {
                 storing.readiness.hold(STREAM_CONDITION);
                 let bound = storing.stop.child_token();
-                let floor = tokio::spawn(floor::follow(storing.clone(), consumer.clone(), epochs.newest(), bound.clone()));
+                let floor = Floor::new(storing.clone(), stream, consumer.clone());
+                let floor = tokio::spawn(floor.follow(bound.clone()));
                 let why = gather::pull(&storing, &consumer, &batches).await;
                 bound.cancel();
                 // The task ends with its token; it has nothing to say.
                 drop(floor.await);
                 if let Err(error) = why {
                     tracing::info!(error = %error, "pulling ended, binding again");
+                    storing.life.disturb();
                 }
             }
             Err(error) => {
                 let condition = if matches!(error, BindError::Store(_)) { POSTGRES_CONDITION } else { STREAM_CONDITION };
                 storing.readiness.fail(condition, in_one_line(&error));
+                storing.life.disturb();
                 pause(&storing.stop, RETRY).await;
             }
         }
@@ -103,16 +113,20 @@ pub async fn run(storing: Storing) {
 }
 
 /// Looks at stream and consumer, and notes which life of the stream this is.
-async fn bind(storing: &Storing) -> Result<(PullConsumer, Epochs), BindError> {
-    let mut stream = storing.jetstream.get_stream(STREAM).await.map_err(|error| match error.kind() {
+async fn bind(storing: &Storing) -> Result<(Stream, PullConsumer), BindError> {
+    let stream = storing.jetstream.get_stream(STREAM).await.map_err(|error| match error.kind() {
         GetStreamErrorKind::JetStream(error) if error.error_code() == jetstream::ErrorCode::STREAM_NOT_FOUND => {
             BindError::Missing("stream", STREAM)
         }
         _ => BindError::Nats(Box::new(error)),
     })?;
-    let info = stream.info().await.map_err(|error| BindError::Nats(Box::new(error)))?;
+    let info = stream.cached_info();
     let first_sequence = i64::try_from(info.state.first_sequence).unwrap_or(i64::MAX);
-    let epochs = epochs::observe(&storing.pool, StreamLife { created: info.created, first_sequence }).await?;
+    epochs::note_first(&storing.pool, StreamLife { created: Timestamp::new(info.created), first_sequence }).await?;
+    let known = Arc::new(epochs::read(&storing.pool).await?);
+    storing.life.learn(&known);
+    let (sequence, at) = epochs::latest(&storing.pool, known.newest()).await?;
+    storing.life.recall(known.newest(), High { sequence, at });
     storing.readiness.hold(POSTGRES_CONDITION);
     let consumer: PullConsumer =
         storing.jetstream.get_consumer_from_stream(DURABLE, STREAM).await.map_err(|error| match error.kind() {
@@ -129,7 +143,7 @@ async fn bind(storing: &Storing) -> Result<(PullConsumer, Epochs), BindError> {
     if config.max_deliver > 0 {
         return Err(BindError::Unsafe("a limit of deliveries (max_deliver)"));
     }
-    Ok((consumer, epochs))
+    Ok((stream, consumer))
 }
 
 /// Waits, unless the token is cancelled meanwhile.

@@ -26,6 +26,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::consume::life::Life;
 use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::settled::Settled;
@@ -93,6 +94,8 @@ struct Shared {
     pool: Pool,
     /// How far the stream is stored.
     settled: watch::Receiver<Settled>,
+    /// Judges what is handed out.
+    life: Arc<Life>,
     ring: RwLock<Ring>,
     /// Counts the changes of the ring: viewers wait on it.
     changes: watch::Sender<u64>,
@@ -104,10 +107,11 @@ struct Shared {
 impl Hub {
     /// A hub whose streams end with the token. Nothing is live before [`Hub::run`].
     #[must_use]
-    pub fn new(pool: Pool, settled: watch::Receiver<Settled>, stop: CancellationToken) -> Self {
+    pub fn new(pool: Pool, settled: watch::Receiver<Settled>, life: Arc<Life>, stop: CancellationToken) -> Self {
         Self(Arc::new(Shared {
             pool,
             settled,
+            life,
             ring: RwLock::new(Ring::closed(Limits::DEFAULT)),
             changes: watch::Sender::new(0),
             runs: runs::Changes::default(),

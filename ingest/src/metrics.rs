@@ -1,5 +1,6 @@
 //! What an operator sees of storing.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -18,6 +19,12 @@ struct Class {
     class: &'static str,
 }
 
+/// Why the stream began another life.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
 /// What storing counts.
 #[derive(Debug)]
 pub struct Metrics {
@@ -31,6 +38,9 @@ pub struct Metrics {
     pending: Gauge,
     unacknowledged: Gauge,
     watermark: Gauge,
+    epoch_changes: Family<Reason, Counter>,
+    discarded: Counter,
+    backlog: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -46,6 +56,9 @@ impl Default for Metrics {
             pending: Gauge::default(),
             unacknowledged: Gauge::default(),
             watermark: Gauge::default(),
+            epoch_changes: Family::default(),
+            discarded: Counter::default(),
+            backlog: Gauge::default(),
         }
     }
 }
@@ -65,6 +78,10 @@ impl Metrics {
         registry.register("pending_messages", "Messages of the stream not yet delivered", self.pending.clone());
         registry.register("unacknowledged_messages", "Messages delivered, not yet stored", self.unacknowledged.clone());
         registry.register("watermark_sequence", "Everything up to this sequence is stored", self.watermark.clone());
+        registry.register("epoch_changes", "Lives of the stream that this replica found", self.epoch_changes.clone());
+        registry.register("discarded_messages", "Messages lost before they were stored", self.discarded.clone());
+        let backlog = self.backlog.clone();
+        registry.register("stream_backlog_ratio", "Share of what the stream may hold that is not stored yet", backlog);
     }
 
     /// Counts a committed batch.
@@ -89,6 +106,21 @@ impl Metrics {
     pub fn lag(&self, pending: u64, unacknowledged: usize) {
         self.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
         self.unacknowledged.set(i64::try_from(unacknowledged).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a life of the stream that was found.
+    pub fn epoch_changed(&self, reason: &'static str) {
+        self.epoch_changes.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts messages that the stream discarded before they were stored.
+    pub fn discarded(&self, messages: i64) {
+        self.discarded.inc_by(u64::try_from(messages).unwrap_or(0));
+    }
+
+    /// Notes how much of what the stream may hold is not stored yet, from 0 to 1.
+    pub fn backlog(&self, ratio: f64) {
+        self.backlog.set(ratio);
     }
 
     /// Notes the watermark.

@@ -3,7 +3,6 @@
 //! Each query is bounded by cursors and a limit and walks an index in cursor order, so that its cost is that of the rows
 //! it returns, whatever the table holds.
 
-pub mod epochs;
 pub mod messages;
 mod row;
 pub mod runs;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::ServeArgs;
+use crate::consume::life::Life;
 use crate::consume::{self, POSTGRES_CONDITION, STREAM_CONDITION, Storing};
 use crate::live::Hub;
 use crate::metrics::Metrics;
@@ -81,7 +82,8 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     metrics.register(&mut registry);
     let settled = watch::Sender::new(Settled::default());
     let jetstream = jetstream::new(client.clone());
-    let hub = Hub::new(pool.clone(), settled.subscribe(), stop.clone());
+    let life = Arc::new(Life::new(Some(client.statistics())));
+    let hub = Hub::new(pool.clone(), settled.subscribe(), life.clone(), stop.clone());
     hub.register(&mut registry);
 
     let mut tasks = JoinSet::new();
@@ -94,7 +96,7 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
         "the api"
     });
     let storing =
-        Storing { pool, jetstream, retention_days: args.retention_days, readiness, metrics, settled, stop: stop.clone() };
+        Storing { pool, jetstream, retention_days: args.retention_days, readiness, metrics, settled, life, stop: stop.clone() };
     tasks.spawn(store_and_follow(storing, hub));
     if let Some(path) = &args.ready_file {
         write_ready_file(path, api, admin)?;

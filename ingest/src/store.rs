@@ -11,10 +11,9 @@ pub mod migrate;
 pub mod partitions;
 pub mod pool;
 mod summary;
-mod watermark;
+pub mod watermark;
 
 pub use error::StoreError;
-pub use watermark::raise_watermark;
 
 /// Keys of the advisory locks, apart from those of other programs in the same database.
 #[derive(Debug, Clone, Copy)]

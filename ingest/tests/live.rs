@@ -1,10 +1,12 @@
 //! The live side against a real stream and a real table, connected as ingest is allowed to be. What is committed, and when
 //! the watermark says so, is in the tests' hands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::{self, stream};
+use ingest::consume::life::Life;
 use ingest::cursor::Cursor;
 use ingest::filter::Filter;
 use ingest::live::{Event, Hub, Start, Subscription};
@@ -59,7 +61,7 @@ impl World {
     /// Another replica: a hub of its own on the same stream and table, that knows the same.
     async fn replica(nats: &Nats, table: &Table, settled: &watch::Sender<Settled>) -> (Hub, CancellationToken) {
         let stop = CancellationToken::new();
-        let hub = Hub::new(table.pool.clone(), settled.subscribe(), stop.clone());
+        let hub = Hub::new(table.pool.clone(), settled.subscribe(), Arc::new(Life::new(None)), stop.clone());
         let jetstream = jetstream::new(nats.ingest().connect().await.unwrap());
         let running = hub.clone();
         tokio::spawn(async move { running.run(jetstream).await });

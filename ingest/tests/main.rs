@@ -7,11 +7,14 @@
     reason = "a test ends where something is not as it should be"
 )]
 
+mod breaks;
 mod crashes;
 mod days;
+mod discarded;
 mod live;
 mod read;
 mod serving;
 mod storing;
 mod table;
+mod viewer;
 mod world;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
+use async_nats::jetstream::consumer::{FromConsumer as _, pull};
 use clap::Parser as _;
 use ingest::args::{Args, Command};
 use ingest::serve::Running;
@@ -44,10 +45,21 @@ impl World {
         Self { _shared: Some(postgres), ..world }
     }
 
+    /// The same with a NATS server that is set up like this.
+    pub async fn with_nats(options: Options) -> Self {
+        let postgres = Postgres::shared().await.expect("postgresql");
+        let world = Self::with(options, &postgres).await;
+        Self { _shared: Some(postgres), ..world }
+    }
+
     pub async fn with_postgres(postgres: &Postgres) -> Self {
+        Self::with(Options::default(), postgres).await
+    }
+
+    async fn with(options: Options, postgres: &Postgres) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         service::tls::install_provider();
-        let nats = Nats::start(Options::default()).await.expect("nats");
+        let nats = Nats::start(options).await.expect("nats");
         let database = format!("ingest_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         postgres.create_database(&database).await.expect("a database");
         let sql = postgres.connect(&database).await.expect("a connection");
@@ -61,9 +73,39 @@ impl World {
             database,
             sql,
         };
-        let Command::Setup(args) = Self::args(&world.nats.admin(), &["setup"]).command else { panic!("no setup") };
-        ingest::setup::run(&args).await.expect("set up");
+        world.set_up().await;
         world
+    }
+
+    /// Makes stream and consumer.
+    pub async fn set_up(&self) {
+        let Command::Setup(args) = Self::args(&self.nats.admin(), &["setup"]).command else { panic!("no setup") };
+        ingest::setup::run(&args).await.expect("set up");
+    }
+
+    /// Makes what is not acknowledged come again sooner than after the minute of the definition.
+    pub async fn set_ack_wait(&self, ack_wait: Duration) {
+        let stream = self.jetstream.get_stream("agent-comms").await.expect("the stream");
+        let durable = stream.get_consumer::<pull::Config>(ingest::consume::DURABLE).await.expect("the durable");
+        let config = jetstream::consumer::Config { ack_wait, ..durable.cached_info().config.clone() };
+        let config = pull::Config::try_from_consumer_config(config).expect("a pull consumer");
+        stream.update_consumer(config).await.expect("updated");
+    }
+
+    /// Lets the stream keep so many messages only.
+    pub async fn keep_messages(&self, max_messages: i64) {
+        let stream = self.jetstream.get_stream("agent-comms").await.expect("the stream");
+        let config = jetstream::stream::Config { max_messages, ..stream.cached_info().config.clone() };
+        self.jetstream.update_stream(config).await.expect("updated");
+    }
+
+    /// Waits until the operator's connection is there again, after the server was away.
+    pub async fn reconnected(&self) {
+        let start = Instant::now();
+        while self.jetstream.get_stream("agent-comms").await.is_err() {
+            assert!(start.elapsed() < DEADLINE, "the server does not answer");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn words(credentials: &Credentials, words: &[&str]) -> Vec<String> {

@@ -5,10 +5,12 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::message::Acker;
 use futures_util::{FutureExt as _, StreamExt as _};
+use message::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Storing;
+use super::life::Life;
 use crate::batch::Delivery;
 
 /// A batch has at most so many messages: more make no insert faster.
@@ -83,7 +85,7 @@ pub(super) async fn pull(storing: &Storing, consumer: &PullConsumer, batches: &m
                         if held.deliveries.is_empty() {
                             deadline = Instant::now() + GATHER;
                         }
-                        held.push(message);
+                        held.push(&storing.life, message);
                     }
                     Some(Err(error)) if is_end_of_batch(&error.to_string()) => break,
                     Some(Err(error)) => { outcome = Err(PullError::Ended(error.to_string())); break }
@@ -95,7 +97,7 @@ pub(super) async fn pull(storing: &Storing, consumer: &PullConsumer, batches: &m
         // What was delivered already would else come again only after the time to acknowledge has passed.
         if storing.stop.is_cancelled() || outcome.is_err() {
             while let Some(Some(Ok(message))) = messages.next().now_or_never() {
-                held.push(message);
+                held.push(&storing.life, message);
             }
         }
     }
@@ -115,10 +117,12 @@ fn is_end_of_batch(error: &str) -> bool {
 }
 
 impl Held {
-    fn push(&mut self, message: async_nats::jetstream::Message) {
+    fn push(&mut self, life: &Life, message: async_nats::jetstream::Message) {
         let placed = message.info().map(|info| (info.stream_sequence, info.published));
         match placed {
             Ok((sequence, stored_at)) => {
+                // Whatever it shows is suspected from here on; whether it may be stored is asked when it is.
+                life.handed(sequence, Timestamp::new(stored_at));
                 let (message, acker) = message.split();
                 self.deliveries.push(Delivery {
                     subject: message.subject.to_string(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::message::Acker;
+use message::Timestamp;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -112,6 +113,8 @@ impl Keeper {
 
     /// One transaction. With a reason, the messages go to the dead letters for it.
     async fn try_once(&mut self, deliveries: &[Delivery], refused: Option<&StoreError>) -> Result<(), StoreError> {
+        let handed = deliveries.iter().map(|delivery| (delivery.sequence, Timestamp::new(delivery.stored_at)));
+        self.storing.life.admit(handed).await?;
         let epochs = match &self.epochs {
             Some(epochs) => epochs.clone(),
             None => self.epochs.insert(epochs::read(&self.storing.pool).await?).clone(),

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -8,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{State, serve};
+use crate::consume::life::Life;
 use crate::live::Hub;
 use crate::settled::Settled;
 
@@ -18,7 +20,7 @@ async fn start() -> (SocketAddr, CancellationToken, JoinHandle<()>) {
     let pool = deadpool_postgres::Pool::builder(manager).build().unwrap();
     let stop = CancellationToken::new();
     let settled = watch::Sender::new(Settled::default()).subscribe();
-    let live = Hub::new(pool.clone(), settled.clone(), stop.clone());
+    let live = Hub::new(pool.clone(), settled.clone(), Arc::new(Life::new(None)), stop.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let served = tokio::spawn(serve(listener, State { pool, live, settled }, stop.clone()));

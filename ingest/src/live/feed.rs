@@ -1,7 +1,6 @@
 //! Follows the stream into the ring, with one ordered consumer: a pull consumer that is made anew, from the last message
 //! seen, whenever a message is missing.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +14,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::ring::{Ring, Verdict};
 use super::{Frame, Shared};
+use crate::consume::life::judge::Judgement;
 use crate::cursor::Cursor;
 use crate::epochs::Epochs;
-use crate::read;
 use crate::settled::Settled;
 use crate::stored::StoredMessage;
 
@@ -49,12 +48,14 @@ enum FeedError {
     Broken(#[source] jetstream::consumer::pull::OrderedError),
     #[error("a message of the stream has no place in it")]
     Place(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the lives of the stream cannot be read")]
-    Epochs(#[source] read::ReadError),
     #[error("the stream ends at {last}, below the watermark {watermark}: waiting until storing has found the break")]
     Behind { last: u64, watermark: Cursor },
     #[error("the stream runs backwards at {0}: waiting until storing has found the break")]
     Backwards(Cursor),
+    #[error("the life of the stream ended before {0}")]
+    Ended(Cursor),
+    #[error("the stream is another one: waiting until storing has found the break")]
+    Recreated,
     #[error("nothing was delivered for a while although {0} is stored already")]
     Stalled(Cursor),
     #[error("the stream was closed")]
@@ -65,11 +66,12 @@ enum FeedError {
 pub(super) async fn follow(shared: &Shared, jetstream: &jetstream::Context) {
     let mut settled = shared.settled.clone();
     loop {
-        match follow_one(shared, jetstream, &mut settled).await {
+        let ended = follow_one(shared, jetstream, &mut settled).await;
+        shared.change(|ring| *ring = Ring::closed(super::Limits::DEFAULT));
+        match ended {
             Ok(()) => tracing::info!("the stream began a new life, following it from there"),
             Err(error) => {
                 tracing::info!(error = &error as &dyn std::error::Error, "not live, trying again");
-                shared.change(|ring| *ring = Ring::closed(super::Limits::DEFAULT));
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -83,11 +85,14 @@ async fn follow_one(
     jetstream: &jetstream::Context,
     known: &mut watch::Receiver<Settled>,
 ) -> Result<(), FeedError> {
-    let Ok(settled) = known.wait_for(|settled| settled.watermark.epoch > 0).await.map(|settled| settled.watermark) else {
-        return Err(FeedError::Closed);
-    };
-    let epochs = read::epochs::all(&shared.pool).await.map_err(FeedError::Epochs)?;
+    drop(known.wait_for(|settled| settled.watermark.epoch > 0).await.map_err(|_| FeedError::Closed)?);
+    shared.life.may_show().await;
+    let (settled, epochs) = newest(&known.borrow_and_update());
     let stream = jetstream.get_stream(STREAM).await.map_err(FeedError::Stream)?;
+    let created = epochs.get(settled.epoch).and_then(|newest| newest.stream_created);
+    if created.is_some_and(|created| created != Timestamp::new(stream.cached_info().created)) {
+        return Err(FeedError::Recreated);
+    }
     let last = stream.cached_info().state.last_sequence;
     let committed = u64::try_from(settled.sequence).unwrap_or(0);
     if last < committed {
@@ -106,7 +111,7 @@ async fn follow_one(
     let consumer = stream.create_consumer(config).await.map_err(FeedError::Consumer)?;
     let is_empty = consumer.cached_info().num_pending == 0;
     let mut messages = Box::pin(consumer.messages().await.map_err(FeedError::Messages)?.ready_chunks(CHUNK));
-    let mut life = Life { epoch: settled.epoch, epochs, settled, newest: None, caught_up: is_empty };
+    let mut following = Following { epoch: settled.epoch, settled, newest: start_sequence - 1, caught_up: is_empty };
     let base = Cursor { epoch: settled.epoch, sequence: i64::try_from(start_sequence - 1).unwrap_or(i64::MAX) };
     shared.change(|ring| {
         ring.open(base);
@@ -120,12 +125,10 @@ async fn follow_one(
     let mut behind_since = None;
     loop {
         tokio::select! {
-            changed = known.wait_for(|settled| settled.watermark.epoch != life.epoch) => {
-                return changed.map(drop).map_err(|_| FeedError::Closed);
-            }
+            changed = another_life(known, following.epoch) => return changed,
             // The loop then polls the consumer too.
             now = looks.tick() => {
-                let stored = shared.settled.borrow().watermark;
+                let (stored, _) = newest(&shared.settled.borrow());
                 let is_behind = stored > shared.ring().head();
                 behind_since = if is_behind { behind_since.or(Some(now)) } else { None };
                 if behind_since.is_some_and(|since: Instant| now - since > STALLED) {
@@ -134,10 +137,11 @@ async fn follow_one(
             }
             chunk = messages.next() => {
                 let chunk = chunk.ok_or(FeedError::Closed)?;
+                shared.life.may_show().await;
                 let mut failed = None;
                 let mut places = Vec::with_capacity(chunk.len());
                 for message in chunk {
-                    match message.map_err(FeedError::Broken).and_then(|message| life.place(shared, &message)) {
+                    match message.map_err(FeedError::Broken).and_then(|message| following.place(shared, &message)) {
                         Ok(place) => places.push(place),
                         Err(error) => {
                             failed = Some(error);
@@ -145,13 +149,27 @@ async fn follow_one(
                         }
                     }
                 }
-                take(shared, places, life.caught_up);
+                take(shared, places, following.caught_up);
                 if let Some(error) = failed {
                     return Err(error);
                 }
             }
         }
     }
+}
+
+/// Waits until a newer life is known.
+async fn another_life(known: &mut watch::Receiver<Settled>, epoch: i64) -> Result<(), FeedError> {
+    let changed = known.wait_for(|settled| settled.epochs.newest() != epoch).await;
+    changed.map(drop).map_err(|_| FeedError::Closed)
+}
+
+/// The newest life, how far it is committed, and every life.
+fn newest(known: &Settled) -> (Cursor, Arc<Epochs>) {
+    let epoch = known.epochs.newest();
+    let committed = known.epochs.get(epoch).map_or(0, |newest| newest.watermark);
+    let of_newest = if known.watermark.epoch == epoch { known.watermark.sequence } else { 0 };
+    (Cursor { epoch, sequence: committed.max(of_newest) }, known.epochs.clone())
 }
 
 /// Where the ring starts: far enough back to meet the watermark, but never in an earlier life of the stream.
@@ -163,13 +181,12 @@ fn start_of(epochs: &Epochs, settled: Cursor, last: u64) -> u64 {
 }
 
 /// One life of the stream, as far as it was followed.
-struct Life {
+struct Following {
     epoch: i64,
-    epochs: Epochs,
     /// What was committed when it started: the table already knows which of these are shown.
     settled: Cursor,
-    /// The newest message seen, and when it was stored.
-    newest: Option<(u64, Timestamp)>,
+    /// The newest message seen, or the one below the first that was asked for.
+    newest: u64,
     /// Whether a message came that nothing followed yet.
     caught_up: bool,
 }
@@ -177,31 +194,43 @@ struct Life {
 /// What a message of the stream is to the ring.
 enum Place {
     Shown {
+        /// The ring begins anew after this position.
+        hole: Option<Cursor>,
         frame: Arc<Frame>,
         uncertain: bool,
     },
-    Nothing(Cursor),
+    Nothing {
+        hole: Option<Cursor>,
+        cursor: Cursor,
+    },
     /// Of an earlier life, or seen already.
     Outside,
 }
 
-impl Life {
+impl Following {
     fn place(&mut self, shared: &Shared, message: &jetstream::Message) -> Result<Place, FeedError> {
         let info = message.info().map_err(FeedError::Place)?;
         let stored_at = Timestamp::new(info.published);
         let cursor = Cursor { epoch: self.epoch, sequence: i64::try_from(info.stream_sequence).unwrap_or(i64::MAX) };
-        if let Some((sequence, at)) = self.newest
-            && info.stream_sequence <= sequence
-        {
-            return if stored_at > at { Err(FeedError::Backwards(cursor)) } else { Ok(Place::Outside) };
+        let (judgement, epoch) = shared.life.handed(info.stream_sequence, stored_at);
+        if judgement == Judgement::Backwards {
+            return Err(FeedError::Backwards(cursor));
         }
-        self.newest = Some((info.stream_sequence, stored_at));
+        if epoch > self.epoch {
+            // Storing knows of the break already; the ring follows when everybody here is told.
+            return Err(FeedError::Ended(cursor));
+        }
+        if info.stream_sequence <= self.newest {
+            return Ok(Place::Outside);
+        }
+        let is_next = info.stream_sequence == self.newest + 1;
+        self.newest = info.stream_sequence;
         self.caught_up |= info.pending == 0;
-        match self.epochs.of_moment(stored_at).cmp(&self.epoch) {
-            Ordering::Less => return Ok(Place::Outside),
-            Ordering::Greater => return Err(FeedError::Backwards(cursor)),
-            Ordering::Equal => {}
+        if epoch != self.epoch {
+            return Ok(Place::Outside);
         }
+        // The stream discarded what lies between before it came here: others may have stored it, so the ring begins anew.
+        let hole = (!is_next).then_some(Cursor { sequence: cursor.sequence - 1, ..cursor });
         let resent = message.headers.as_ref().is_some_and(|headers| headers.get(message::RESEND_HEADER).is_some());
         let received = Received {
             subject: &message.subject,
@@ -211,9 +240,9 @@ impl Life {
         };
         let Ok(stored) = StoredMessage::decode(self.epoch, &received) else {
             shared.metrics.unreadable.inc();
-            return Ok(Place::Nothing(cursor));
+            return Ok(Place::Nothing { hole, cursor });
         };
-        Ok(Place::Shown { frame: Arc::new(Frame::render(stored)), uncertain: resent || cursor <= self.settled })
+        Ok(Place::Shown { hole, frame: Arc::new(Frame::render(stored)), uncertain: resent || cursor <= self.settled })
     }
 }
 
@@ -222,7 +251,8 @@ fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
     shared.change(|ring| {
         for place in places {
             match place {
-                Place::Shown { frame, uncertain } => {
+                Place::Shown { hole, frame, uncertain } => {
+                    begin_anew(ring, hole);
                     if frame.stored.verified {
                         changed_runs.push((frame.stored.message.run_key(), frame.cursor));
                     }
@@ -231,7 +261,10 @@ fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
                         Verdict::Shown | Verdict::Waiting => shared.metrics.frames.inc(),
                     };
                 }
-                Place::Nothing(cursor) => ring.skip(cursor),
+                Place::Nothing { hole, cursor } => {
+                    begin_anew(ring, hole);
+                    ring.skip(cursor);
+                }
                 Place::Outside => {}
             }
         }
@@ -240,6 +273,16 @@ fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
         }
     });
     shared.runs.note(changed_runs);
+}
+
+fn begin_anew(ring: &mut Ring, after: Option<Cursor>) {
+    if let Some(base) = after {
+        let is_filled = ring.is_filled();
+        ring.open(base);
+        if is_filled {
+            ring.fill();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -122,14 +122,19 @@ impl Subscription {
     }
 
     async fn begin_after(&mut self, cursor: Cursor, watermark: Cursor) -> Result<(), ReadError> {
-        let epochs = read::epochs::all(&self.shared.pool).await?;
-        match epochs.refusal(cursor) {
-            None => self.go_on_from(cursor),
-            Some(reason) => {
-                self.begin_with_newest(AFTER_RESET, watermark, Some(reason)).await?;
-                self.shared.metrics.resets.inc();
+        let refusal = self.settled.borrow().epochs.refusal(cursor);
+        match refusal {
+            None => {
+                self.go_on_from(cursor);
+                Ok(())
             }
+            Some(reason) => self.reset(reason, watermark).await,
         }
+    }
+
+    async fn reset(&mut self, reason: &'static str, watermark: Cursor) -> Result<(), ReadError> {
+        self.begin_with_newest(AFTER_RESET, watermark, Some(reason)).await?;
+        self.shared.metrics.resets.inc();
         Ok(())
     }
 
@@ -168,10 +173,18 @@ impl Subscription {
         match step {
             Step::Ring(found) => {
                 self.position = found.reached;
+                // It goes on: what holds it up next is told anew.
+                self.degraded = false;
                 self.in_hand.extend(found.frames.into_iter().map(Event::Message));
                 Wait::Nothing
             }
             Step::Table { up_to } => {
+                // What follows may have been discarded, or dropped, since this viewer began.
+                let refusal = self.settled.borrow().epochs.refusal(self.position);
+                if let Some(reason) = refusal {
+                    let done = self.reset(reason, watermark).await;
+                    return done.map_or_else(|error| self.retry(&error), |()| Wait::Nothing);
+                }
                 let read = read::messages::after(&self.shared.pool, &self.filter, self.position, up_to, PAGE).await;
                 match read {
                     Ok(messages) => {

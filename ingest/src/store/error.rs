@@ -2,6 +2,8 @@
 
 use tokio_postgres::error::SqlState;
 
+use crate::consume::life::Quarantined;
+
 /// Why something could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -20,6 +22,9 @@ pub enum StoreError {
     /// A life of the stream was added meanwhile: the batch must be read again.
     #[error("a life of the stream was added meanwhile")]
     EpochChanged,
+    /// The stream may have begun another life, of which nothing is known yet.
+    #[error(transparent)]
+    Quarantined(#[from] Quarantined),
 }
 
 /// What to do about an error.
@@ -44,7 +49,7 @@ impl StoreError {
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Connection(_) => Remedy::Retry,
+            Self::Connection(_) | Self::Quarantined(_) => Remedy::Retry,
             Self::EpochChanged => Remedy::ReadEpochs,
             Self::Query { source, .. } => match source.code() {
                 Some(code) if is_of_data(code) => Remedy::Bisect,
@@ -60,6 +65,7 @@ impl StoreError {
     pub fn label(&self) -> &'static str {
         match self {
             Self::EpochChanged => "epoch",
+            Self::Quarantined(_) => "quarantine",
             Self::Query { .. } if self.remedy() == Remedy::Bisect => "data",
             Self::Query { source, .. } if source.code().is_some() => "refused",
             Self::Connection(_) | Self::Query { .. } => "connection",
