@@ -1,7 +1,7 @@
 //! The annotations with which a pod changes the defaults. A wrong value never stops an injection: the default holds, and a note says so.
 
 use crate::files::FileGlob;
-use crate::names::{ANNOTATION_PREFIX, STATUS_ANNOTATION};
+use crate::names::{ANNOTATION_PREFIX, INJECT_LABEL, STATUS_ANNOTATION};
 use crate::note::Note;
 use crate::options::Bounds;
 use crate::pod::Pod;
@@ -9,6 +9,8 @@ use crate::quantity::Quantity;
 
 /// The longest name of an agent or a stage; longer ones would be cut in subjects.
 const NAME_LIMIT: usize = 128;
+/// With less memory the kernel ends the sidecar before it has started, and no step begins: a forgotten unit (`64` are bytes).
+const LEAST_MEMORY: u128 = 1000 * (16 << 20);
 /// The longest rules that still fit beside the rest in a container's environment.
 const RULES_LIMIT: usize = 16 * 1024;
 
@@ -112,11 +114,14 @@ pub const SETTINGS: [Setting; 13] = [
     },
 ];
 
-/// Reads a pod's annotations, in the table's order.
+/// Reads a pod's annotations, and says what of them, and of the label beside them, means nothing.
 #[must_use]
 pub fn read(pod: Pod<'_>) -> (Overrides, Vec<Note>) {
     let mut overrides = Overrides::default();
     let mut notes = Vec::new();
+    if let Some(wish) = pod.label(INJECT_LABEL).filter(|wish| !["enabled", "disabled"].contains(wish)) {
+        notes.push(Note::bad_override("inject", format!("the label says `{wish}`; only `enabled` and `disabled` count")));
+    }
     let annotations = pod.0.get("metadata").and_then(|metadata| metadata.get("annotations")).and_then(|value| value.as_object());
     let Some(annotations) = annotations else { return (overrides, notes) };
     let ours = annotations.iter().filter(|(key, _)| key.as_str() != STATUS_ANNOTATION);
@@ -208,7 +213,7 @@ fn cpu(overrides: &mut Overrides, value: &str) -> Result<(), String> {
 }
 
 fn memory(overrides: &mut Overrides, value: &str) -> Result<(), String> {
-    overrides.memory = Some(bounds(value)?);
+    overrides.memory = Some(memory_bounds(value)?);
     Ok(())
 }
 
@@ -227,6 +232,15 @@ pub(crate) fn bounds(value: &str) -> Result<Bounds, String> {
         return Err(format!("`{value}` has a limit below its request, or of zero"));
     }
     Ok(Bounds { request, limit })
+}
+
+/// The same of memory, of which a sidecar needs some.
+pub(crate) fn memory_bounds(value: &str) -> Result<Bounds, String> {
+    let bounds = bounds(value)?;
+    if bounds.limit.in_millis() < LEAST_MEMORY {
+        return Err(format!("`{value}` has a limit below 16Mi, with which no sidecar starts"));
+    }
+    Ok(bounds)
 }
 
 fn short_name(value: &str) -> Result<String, String> {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use service::logs::LogArgs;
 
-use crate::annotations::bounds;
+use crate::annotations::{bounds, memory_bounds};
 use crate::certificates::options::CertificateArgs;
 use crate::check::CheckArgs;
 use crate::cluster::ClusterArgs;
@@ -31,13 +31,21 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Add the sidecar to manifests: of pods, jobs, cron jobs, and workflows of Argo in all their kinds
     ///
-    /// The manifests go to standard output, their comments and order kept; what was done to each pod goes to standard error. Exit code 0:
-    /// done; 1: failed; 3: a pod that was to have a sidecar has none, with the reason told.
+    /// The manifests go to standard output, their comments and order kept, with -o json as JSON; what was done to each pod goes to
+    /// standard error, as `explain -o json` tells it to programs. What holds no pods passes unchanged. Exit code 0: done; 1: failed;
+    /// 2: wrong usage; 3: the manifests are written, and a pod that was to have a sidecar has none, with the reason told. So has one
+    /// that serves and does not end, such as a Deployment's.
     ///
     ///   agent-comms-injector inject -f job.yaml | kubectl apply -f -
     #[command(verbatim_doc_comment)]
     Inject(Box<InjectArgs>),
     /// Take the sidecar out of manifests again
+    ///
+    /// The manifests go to standard output, as with `inject`; what was taken out goes to standard error. Exit code 0: done, also where
+    /// nothing was there; 1: failed; 2: wrong usage.
+    ///
+    ///   agent-comms-injector uninject -f injected.yaml
+    #[command(verbatim_doc_comment)]
     Uninject(UninjectArgs),
     /// Make the Secret with which the sidecars of a namespace connect to NATS, from the authority that NATS trusts
     ///
@@ -49,7 +57,8 @@ pub enum Command {
     Credentials(CredentialsArgs),
     /// Say of each pod of manifests, or of a pod of the cluster, whether it gets a sidecar, why, and what to change
     ///
-    /// Exit code 0: every pod that asks for a sidecar gets one; 1: failed; 3: one does not.
+    /// With -o json: a list with an element for each pod, of which `reason` is a stable code. Exit code 0: every pod that asks for a
+    /// sidecar gets one, or has it; 1: failed; 2: wrong usage; 3: one does not.
     ///
     ///   agent-comms-injector explain pod NAME -n NAMESPACE
     ///   agent-comms-injector explain -f job.yaml
@@ -57,8 +66,12 @@ pub enum Command {
     Explain(Box<ExplainArgs>),
     /// Say what of an installation is right, what is not, and what to do about it
     ///
-    /// It reads the webhook configuration, the certificate behind it, nodes, namespaces and their pods, and changes nothing; what you may
-    /// not read is told as unknown. Exit code 0: nothing is wrong; 1: the cluster could not be asked; 3: something is wrong.
+    /// It reads the webhook configuration, the certificate behind it, nodes, namespaces and what is in them, and changes nothing; what
+    /// you may not read is told as unknown. With -o json: a list of findings, of which `code` and `level` (ok, warn, fail, unknown)
+    /// are stable. Exit code 0: nothing is wrong, as far as you may read; 1: the cluster could not be asked; 2: wrong usage;
+    /// 3: something is wrong.
+    ///
+    ///   agent-comms-injector check -n agent-comms
     #[command(verbatim_doc_comment)]
     Check(Box<CheckArgs>),
 }
@@ -131,7 +144,7 @@ pub struct PodArgs {
     #[arg(long, env = "AGENT_COMMS_SIDECAR_CPU", default_value = "10m/500m", value_parser = bounds, value_name = "REQUEST/LIMIT")]
     pub sidecar_cpu: Bounds,
     /// Memory of a sidecar
-    #[arg(long, env = "AGENT_COMMS_SIDECAR_MEMORY", default_value = "24Mi/64Mi", value_parser = bounds, value_name = "REQUEST/LIMIT")]
+    #[arg(long, env = "AGENT_COMMS_SIDECAR_MEMORY", default_value = "24Mi/64Mi", value_parser = memory_bounds, value_name = "REQUEST/LIMIT")]
     pub sidecar_memory: Bounds,
 }
 

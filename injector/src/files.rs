@@ -9,6 +9,11 @@ use crate::pod::{self, Pod, list, text};
 /// Sources that steps cannot write, so that nobody's log is there, and that may hold secrets.
 const READ_ONLY_SOURCES: [&str; 5] = ["secret", "configMap", "downwardAPI", "projected", "image"];
 
+/// The longest list of globs, and the most globs that its braces may stand for: whoever may make a pod chooses both, and each
+/// glob is looked up in each container.
+const TEXT_LIMIT: usize = 4096;
+const GLOBS_LIMIT: usize = 64;
+
 /// A glob over the files of one container, or of whichever container has the volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileGlob {
@@ -21,6 +26,9 @@ pub struct FileGlob {
 impl FileGlob {
     /// Reads `[container:]glob,...`. A comma inside braces belongs to the glob; each choice in braces becomes a glob of its own.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, String> {
+        if text.len() > TEXT_LIMIT {
+            return Err(format!("has {} bytes; at most {TEXT_LIMIT} are read", text.len()));
+        }
         let mut globs = Vec::new();
         for part in split_outside_braces(text)?.into_iter().map(str::trim).filter(|part| !part.is_empty()) {
             let (container, glob) = match part.split_once(':') {
@@ -30,7 +38,9 @@ impl FileGlob {
             if !glob.starts_with('/') || glob.split('/').any(|part| part == "..") {
                 return Err(format!("`{part}` is no absolute path"));
             }
-            globs.extend(expand(glob).into_iter().map(|glob| Self { container: container.clone(), glob }));
+            let expanded = expand(glob).filter(|expanded| globs.len() + expanded.len() <= GLOBS_LIMIT);
+            let expanded = expanded.ok_or_else(|| format!("stands for more than {GLOBS_LIMIT} globs"))?;
+            globs.extend(expanded.into_iter().map(|glob| Self { container: container.clone(), glob }));
         }
         Ok(globs)
     }
@@ -59,15 +69,25 @@ fn split_outside_braces(text: &str) -> Result<Vec<&str>, String> {
     Ok(parts)
 }
 
-fn expand(glob: &str) -> Vec<String> {
-    let braces = glob.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
-    match braces {
-        Some((before, (choices, after))) => choices
-            .split(',')
-            .flat_map(|choice| expand(after).into_iter().map(move |rest| format!("{before}{choice}{rest}")))
-            .collect(),
-        None => vec![glob.to_owned()],
+/// The globs that a glob with braces stands for; none when there are too many of them.
+fn expand(glob: &str) -> Option<Vec<String>> {
+    let mut globs = vec![String::new()];
+    let mut rest = glob;
+    while let Some((before, (choices, after))) =
+        rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+    {
+        let choices: Vec<&str> = choices.split(',').collect();
+        if globs.len() * choices.len() > GLOBS_LIMIT {
+            return None;
+        }
+        let longer = globs.iter().flat_map(|glob| choices.iter().map(move |choice| format!("{glob}{before}{choice}")));
+        globs = longer.collect();
+        rest = after;
     }
+    for glob in &mut globs {
+        glob.push_str(rest);
+    }
+    Some(globs)
 }
 
 /// The sidecar's mounts of steps' volumes, and what it follows on them.
@@ -164,5 +184,10 @@ fn holder<'a>(container: &'a Value, glob: &str) -> Option<(&'a Value, String)> {
 
 fn is_written(pod: Pod<'_>, volume: &str) -> bool {
     let found = pod.volumes().iter().find(|candidate| pod::name(candidate) == volume);
-    found.is_some_and(|volume| READ_ONLY_SOURCES.iter().all(|source| volume.get(source).is_none_or(Value::is_null)))
+    found.is_some_and(|volume| !is_read_only(volume))
+}
+
+/// Whether nobody can write a volume, however it is mounted.
+pub(crate) fn is_read_only(volume: &Value) -> bool {
+    READ_ONLY_SOURCES.iter().any(|source| volume.get(source).is_some_and(|source| !source.is_null()))
 }

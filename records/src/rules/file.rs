@@ -9,10 +9,16 @@ use toml::Spanned;
 
 use super::rule::{self, Rule};
 use super::{Format, Grouping, RULES_LIMIT, Rules, RulesError, WAIT};
-use crate::redact::Redactor;
 
 /// Largest compiled size of a pattern.
 const PATTERN_SIZE: usize = 1 << 20;
+
+/// Largest compiled size of all patterns together, shared evenly: whoever checks rules for others, as the injector does while a
+/// pod is waiting to be made, must be done in a moment.
+const ALL_PATTERNS_SIZE: usize = 8 << 20;
+
+/// Most patterns, wherever they stand.
+const PATTERN_LIMIT: usize = 128;
 
 /// Largest memory that searching with a pattern may keep.
 const CACHE_SIZE: usize = 256 * 1024;
@@ -68,7 +74,7 @@ struct Redact {
 
 /// Reads and checks a text.
 pub(super) fn read(text: &str) -> Result<Rules, RulesError> {
-    let reader = Reader { text };
+    let mut reader = Reader { text, pattern_size: PATTERN_SIZE };
     if text.len() > RULES_LIMIT {
         return Err(reader.error(0..0, format!("the rules have {} bytes; at most {RULES_LIMIT} are read", text.len())));
     }
@@ -77,6 +83,11 @@ pub(super) fn read(text: &str) -> Result<Rules, RulesError> {
     if let Some(rule) = file.rule.get(RULE_LIMIT) {
         return Err(reader.error(rule.span(), format!("there are {} rules; at most {RULE_LIMIT} are used", file.rule.len())));
     }
+    let patterns = file.patterns();
+    if patterns > PATTERN_LIMIT {
+        return Err(reader.error(0..0, format!("there are {patterns} patterns; at most {PATTERN_LIMIT} are used")));
+    }
+    reader.pattern_size = PATTERN_SIZE.min(ALL_PATTERNS_SIZE / patterns.max(1));
     let format = file.format.as_ref().map_or(Ok(Format::Auto), |format| reader.word(format))?;
     Ok(Rules {
         format,
@@ -86,8 +97,27 @@ pub(super) fn read(text: &str) -> Result<Rules, RulesError> {
     })
 }
 
+impl File {
+    fn patterns(&self) -> usize {
+        let count =
+            |patterns: &Option<Spanned<OneOrMore>>| patterns.as_ref().map_or(0, |patterns| patterns.get_ref().list().len());
+        let of_lines = self.lines.as_ref().map_or(0, |lines| count(&lines.start) + count(&lines.further));
+        of_lines + self.rule.len() + self.redact.len()
+    }
+}
+
+impl OneOrMore {
+    fn list(&self) -> &[String] {
+        match self {
+            Self::One(pattern) => std::slice::from_ref(pattern),
+            Self::More(patterns) => patterns,
+        }
+    }
+}
+
 struct Reader<'a> {
     text: &'a str,
+    pattern_size: usize,
 }
 
 impl Reader<'_> {
@@ -101,7 +131,7 @@ impl Reader<'_> {
     }
 
     fn pattern(&self, pattern: &str, span: Range<usize>) -> Result<Regex, RulesError> {
-        let built = RegexBuilder::new(pattern).size_limit(PATTERN_SIZE).dfa_size_limit(CACHE_SIZE).build();
+        let built = RegexBuilder::new(pattern).size_limit(self.pattern_size).dfa_size_limit(CACHE_SIZE).build();
         built.map_err(|error| {
             let reason = error.to_string();
             let last = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
@@ -111,11 +141,7 @@ impl Reader<'_> {
 
     fn patterns(&self, patterns: Option<&Spanned<OneOrMore>>) -> Result<Vec<Regex>, RulesError> {
         let Some(patterns) = patterns else { return Ok(Vec::new()) };
-        let list = match patterns.get_ref() {
-            OneOrMore::One(pattern) => std::slice::from_ref(pattern),
-            OneOrMore::More(patterns) => patterns,
-        };
-        list.iter().map(|pattern| self.pattern(pattern, patterns.span())).collect()
+        patterns.get_ref().list().iter().map(|pattern| self.pattern(pattern, patterns.span())).collect()
     }
 
     fn grouping(&self, lines: &Lines) -> Result<Grouping, RulesError> {
@@ -171,8 +197,6 @@ impl Reader<'_> {
             return Err(self.error(redact.name.span(), reason));
         }
         self.pattern(pattern, redact.pattern.span())?;
-        let pair = (name.clone(), pattern.clone());
-        Redactor::check(&pair).map_err(|error| self.error(redact.pattern.span(), error.to_string()))?;
-        Ok(pair)
+        Ok((name.clone(), pattern.clone()))
     }
 }

@@ -37,6 +37,10 @@ fn a_mistake_is_told_with_its_line_and_reason() {
     refused("format = \"text", 1, "");
     refused(&"[[rule]]\npattern = '(?P<n>x)'\n".repeat(65), 129, "at most 64");
     refused(&" ".repeat(RULES_LIMIT + 1), 1, "at most");
+    let starting_with = |patterns: String| format!("[lines]\nstart = [{patterns}]\n");
+    refused(&starting_with("'a',".repeat(129)), 1, "there are 129 patterns; at most 128");
+    refused(&starting_with(r"'\w{45}',".repeat(100)), 2, "cannot be used");
+    assert!(Rules::parse(&starting_with(r"'^\d{4}-\d\d-\d\d \S+ ',".repeat(100))).is_ok());
 }
 
 #[test]
