@@ -29,7 +29,7 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
     /// Nobody would call us.
-    #[error("the webhook configuration has no webhooks")]
+    #[error("there is no webhook configuration of this name, or it has no webhooks")]
     NoEntries,
     /// An entry that says nothing of where it goes.
     #[error("webhook `{0}` names no service and no url")]

@@ -4,10 +4,14 @@
 //! `ca-next.crt` and `ca-next.key`; after that `ca-old.crt`, and `tls-old.crt`, the last certificate that it signed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
+use rcgen::{KeyPair, PublicKeyData as _};
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::bundle::{self, Entry};
 
 /// A certificate as text, as bytes, and when it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +68,9 @@ pub enum MaterialError {
     /// A value is not what its key says.
     #[error("its `{0}` cannot be read")]
     Unreadable(&'static str),
+    /// A private key that signs nothing that the certificate verifies.
+    #[error("its `{0}` is not the key of its certificate")]
+    Mismatch(&'static str),
 }
 
 impl std::fmt::Debug for Pair {
@@ -104,9 +111,9 @@ impl Material {
     pub fn read(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, MaterialError> {
         let old = || Ok(Old { authority: certificate(data, "ca-old.crt")?, leaf: certificate(data, "tls-old.crt")? });
         Ok(Self {
-            authority: pair(data, "ca.crt", "ca.key")?,
+            authority: authority(data, "ca.crt", "ca.key")?,
             leaf: pair(data, "tls.crt", "tls.key")?,
-            next: data.contains_key("ca-next.crt").then(|| pair(data, "ca-next.crt", "ca-next.key")).transpose()?,
+            next: data.contains_key("ca-next.crt").then(|| authority(data, "ca-next.crt", "ca-next.key")).transpose()?,
             old: data.contains_key("ca-old.crt").then(old).transpose()?,
         })
     }
@@ -131,6 +138,20 @@ impl Material {
         data
     }
 
+    /// Whether a handshake with the certificate can succeed while it lasts: the key is its own, and the authority signed it.
+    #[must_use]
+    pub fn can_be_served(&self) -> bool {
+        let Certificate { pem, der, not_before, names, .. } = &self.leaf.certificate;
+        let authority = &self.authority.certificate;
+        let host = names.iter().find(|name| ServerName::try_from(name.as_str()).is_ok()).cloned();
+        let entry = Entry { name: String::new(), host, bundle: authority.pem.clone().into_bytes() };
+        // Its end is looked at elsewhere, and whoever made it may have another clock.
+        let begun = u64::try_from(authority.not_before.max(*not_before)).unwrap_or_default();
+        let begun = UnixTime::since_unix_epoch(Duration::from_secs(begun));
+        service::tls::certified_key(pem.as_bytes(), self.leaf.key_pem.as_bytes()).is_ok()
+            && (entry.host.is_none() || bundle::trust(&[entry], std::slice::from_ref(der), begun).is_ok())
+    }
+
     /// What `caBundle` must hold: whatever signed a certificate that a replica may serve, or soon will.
     #[must_use]
     pub fn bundle(&self) -> String {
@@ -138,6 +159,14 @@ impl Material {
         let next = self.next.iter().map(|next| &next.certificate);
         old.chain([&self.authority.certificate]).chain(next).map(|certificate| certificate.pem.as_str()).collect()
     }
+}
+
+/// An authority that can sign. A certificate that is served with the key of another is only renewed.
+fn authority(data: &BTreeMap<String, Vec<u8>>, name: &'static str, key: &'static str) -> Result<Pair, MaterialError> {
+    let pair = pair(data, name, key)?;
+    let own = KeyPair::from_pem(&pair.key_pem).map_err(|_| MaterialError::Unreadable(key))?;
+    let (_, certificate) = X509Certificate::from_der(&pair.certificate.der).map_err(|_| MaterialError::Unreadable(name))?;
+    if certificate.public_key().raw == own.subject_public_key_info() { Ok(pair) } else { Err(MaterialError::Mismatch(key)) }
 }
 
 fn pair(data: &BTreeMap<String, Vec<u8>>, name: &'static str, key: &'static str) -> Result<Pair, MaterialError> {

@@ -94,7 +94,7 @@ pub fn step(material: &Material, names: &[String], now: i64, introduced: Option<
     let renewed_end = authority_end.min(now + seconds(lifetimes.leaf));
     let due = leaf.not_after - seconds(lifetimes.leaf) / 3;
     let is_for_all = names.iter().all(|name| leaf.names.contains(name));
-    if !is_for_all || leaf.not_after <= now || (due <= now && renewed_end > leaf.not_after) {
+    if !is_for_all || !material.can_be_served() || leaf.not_after <= now || (due <= now && renewed_end > leaf.not_after) {
         return Step::RenewLeaf;
     }
     if due > now {

@@ -38,7 +38,7 @@ fn every_entry_must_verify_the_certificate() {
     let told = "the caBundle of webhook `b` does not verify the certificate for `injector.agents.svc`: \
                 invalid peer certificate: UnknownIssuer";
     check(&[service("a", right), service("b", wrong)], &leaf, told);
-    check(&[], &leaf, "the webhook configuration has no webhooks");
+    check(&[], &leaf, "there is no webhook configuration of this name, or it has no webhooks");
     check(&[service("a", "")], &leaf, "webhook `a` has no caBundle yet");
     check(&[service("a", "-----BEGIN CERTIFICATE-----\n")], &leaf, "the caBundle of webhook `a` cannot be read");
     check(&[json!({ "name": "a", "clientConfig": {} })], &leaf, "webhook `a` names no service and no url");

@@ -49,6 +49,28 @@ fn what_is_missing_or_damaged_is_named() {
 }
 
 #[test]
+fn the_key_of_an_authority_is_its_own() {
+    let (one, other) = (after(&[Step::IntroduceAuthority]).write(), after(&[Step::IntroduceAuthority]).write());
+    for name in ["ca.key", "ca-next.key"] {
+        let mut data = one.clone();
+        data.insert(name.to_owned(), other[name].clone());
+        let error = Material::read(&data).unwrap_err();
+        assert_eq!(error.to_string(), format!("its `{name}` is not the key of its certificate"));
+    }
+}
+
+#[test]
+fn a_certificate_of_another_authority_or_with_another_key_cannot_be_served() {
+    let (one, other) = (after(&[]).write(), after(&[]).write());
+    assert!(Material::read(&one).unwrap().can_be_served());
+    for names in [&["tls.crt"][..], &["tls.key"], &["tls.crt", "tls.key"]] {
+        let mut data = one.clone();
+        data.extend(names.iter().map(|name| ((*name).to_owned(), other[*name].clone())));
+        assert!(!Material::read(&data).unwrap().can_be_served(), "{names:?}");
+    }
+}
+
+#[test]
 fn keys_are_not_shown() {
     let material = after(&[]);
     assert!(!format!("{material:?}").contains(&material.leaf.key_pem));

@@ -54,6 +54,14 @@ fn a_certificate_that_is_not_for_all_names_is_renewed() {
 }
 
 #[test]
+fn a_certificate_that_no_handshake_can_use_is_renewed() {
+    let mut material = made();
+    material.leaf = made().leaf;
+    check(&material, 0, None, Step::RenewLeaf);
+    check(&taken(Step::RenewLeaf, &material, 0), 0, None, Step::Wait(Duration::from_secs(20 * DAY)));
+}
+
+#[test]
 fn an_authority_is_trusted_before_it_signs_and_after_it_has_signed() {
     let material = taken(Step::RenewLeaf, &made(), 239);
     check(&material, 239, None, Step::Wait(Duration::from_secs(DAY)));
