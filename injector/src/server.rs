@@ -39,6 +39,8 @@ const MAX_BODY: usize = 7 << 20;
 const BODY_TIME: Duration = Duration::from_secs(10);
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 const HEADER_TIME: Duration = Duration::from_secs(10);
+/// The API server connects when it has a review, so a connection without one is not its.
+const FIRST_REQUEST_TIME: Duration = Duration::from_secs(10);
 
 /// What the handler needs.
 #[derive(Debug)]
@@ -177,12 +179,31 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, webhook: Arc<Webho
             return;
         }
     };
-    let service = service_fn(move |request| webhook.clone().handle(request));
+    let begun = CancellationToken::new();
+    let service = {
+        let begun = begun.clone();
+        service_fn(move |request| {
+            begun.cancel();
+            webhook.clone().handle(request)
+        })
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250).keep_alive_interval(Some(Duration::from_secs(30)));
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(error = %error, "connection ended");
+    let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    tokio::select! {
+        ended = connection => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "connection ended");
+            }
+        }
+        () = silence(&begun) => tracing::debug!("a connection without a request is closed"),
+    }
+}
+
+/// Ends when no request has begun in time; once one has, it never does.
+async fn silence(begun: &CancellationToken) {
+    if tokio::time::timeout(FIRST_REQUEST_TIME, begun.cancelled()).await.is_ok() {
+        std::future::pending::<()>().await;
     }
 }

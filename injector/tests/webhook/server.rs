@@ -1,5 +1,6 @@
 //! The whole server over TLS: a review in by HTTP/1.1 and HTTP/2, an answer out, an orderly end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use injector::cli::{Cli, Command};
 use injector::serve;
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::reviews::{bytes, pod};
 
 struct Running {
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     connector: TlsConnector,
     stop: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
@@ -51,30 +54,40 @@ async fn start(protocol: &[u8]) -> Running {
     let address = bound.address;
     let stop = CancellationToken::new();
     let serving = tokio::spawn(bound.serve(stop.clone(), Duration::ZERO));
+    Running { address, connector: connector(made.cert.der(), protocol), stop, serving, _files: files }
+}
+
+/// A client that trusts one certificate and speaks one protocol.
+pub fn connector(trusted: &CertificateDer<'static>, protocol: &[u8]) -> TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
+    roots.add(trusted.clone()).unwrap();
     let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
-    Running { address, connector: TlsConnector::from(Arc::new(config)), stop, serving, _files: files }
+    TlsConnector::from(Arc::new(config))
+}
+
+/// Sends a request over a connection of its own.
+pub async fn send(connector: &TlsConnector, address: SocketAddr, request: Request<Full<Bytes>>) -> (StatusCode, Bytes) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let stream = TokioIo::new(stream);
+    let response = if is_h2 {
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        tokio::spawn(connection);
+        sender.send_request(request).await.unwrap()
+    } else {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        sender.send_request(request).await.unwrap()
+    };
+    let status = response.status();
+    (status, response.into_body().collect().await.unwrap().to_bytes())
 }
 
 impl Running {
     async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, Bytes) {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        let stream = self.connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
-        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let stream = TokioIo::new(stream);
-        let response = if is_h2 {
-            let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
-            tokio::spawn(connection);
-            sender.send_request(request).await.unwrap()
-        } else {
-            let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
-            tokio::spawn(connection);
-            sender.send_request(request).await.unwrap()
-        };
-        let status = response.status();
-        (status, response.into_body().collect().await.unwrap().to_bytes())
+        send(&self.connector, self.address, request).await
     }
 
     async fn end(self) {
@@ -83,12 +96,12 @@ impl Running {
     }
 }
 
-fn review(path: &str, body: Vec<u8>) -> Request<Full<Bytes>> {
+pub fn review(path: &str, body: Vec<u8>) -> Request<Full<Bytes>> {
     Request::post(format!("https://localhost{path}")).header("host", "localhost").body(Full::new(Bytes::from(body))).unwrap()
 }
 
 #[track_caller]
-fn check_patch(name: &str, answer: &[u8]) {
+pub fn check_patch(name: &str, answer: &[u8]) {
     let answer: Value = serde_json::from_slice(answer).unwrap();
     assert_eq!(answer["response"]["allowed"], true);
     assert_eq!(answer["response"]["auditAnnotations"]["reason"], "inject");
@@ -110,6 +123,20 @@ async fn a_review_is_answered_by_either_protocol() {
         }
         running.end().await;
     }
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_does_not_keep_its_connection() {
+    let running = start(b"h2").await;
+    let stream = TcpStream::connect(running.address).await.unwrap();
+    let mut stream = running.connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let mut byte = [0; 1];
+    let ended = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut byte)).await;
+    // The end may come with a farewell of TLS or without one.
+    assert!(!matches!(ended.expect("the connection is closed"), Ok(1..)));
+    let (status, _) = running.send(review("/mutate", bytes("native-job"))).await;
+    assert_eq!(status, StatusCode::OK);
+    running.end().await;
 }
 
 #[tokio::test]
