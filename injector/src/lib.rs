@@ -23,6 +23,7 @@ pub mod identity;
 pub mod live;
 pub mod meaning;
 pub mod metrics;
+pub mod misfit;
 pub mod misses;
 pub mod mutate;
 pub mod names;

@@ -27,7 +27,10 @@ impl Note {
     /// A container has something of its own where its socket would be.
     #[must_use]
     pub fn mount_path_conflict(container: &str) -> Self {
-        Self { code: "mount_path_conflict", words: format!("container {container} has its own mount at /run/agent-comms") }
+        Self {
+            code: "mount_path_conflict",
+            words: format!("container {container} has its own mount at /run/agent-comms, or a read-only one above it"),
+        }
     }
 
     /// The labels promise a run above the Job, and nobody could say which object that is.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::annotations::{self, Overrides};
 use crate::container::Recipe;
-use crate::files::Files;
+use crate::files::{self, Files};
 use crate::identity::literal;
 use crate::names::{
     BIN_DIR, BIN_VOLUME, INSTALLER, LOGS, LOGS_VARIABLE, MESH_CONTAINERS, RUN_DIR, RUN_VOLUME, SIDECAR, SOCKET, SOCKET_VARIABLE,
@@ -196,7 +196,7 @@ impl<'a> Users<'a> {
         for (container, is_init) in
             self.regular.iter().map(|container| (container, false)).chain(self.init.iter().map(|container| (container, true)))
         {
-            let socket = has_room(container);
+            let socket = has_room(pod, container);
             if !socket {
                 notes.push(Note::mount_path_conflict(pod::name(container)));
             }
@@ -252,12 +252,20 @@ impl Step {
     }
 }
 
-/// Whether nothing is mounted where the socket and the logs are to be.
-fn has_room(container: &Value) -> bool {
+/// Whether nothing is mounted where the socket and the logs are to be, and the directory for them can be made: not on a volume
+/// that is mounted read-only above it, for then the container would not start.
+fn has_room(pod: Pod<'_>, container: &Value) -> bool {
     let taken = |path: &str| paths::same(path, RUN_DIR) || paths::below(path, RUN_DIR).is_some();
-    let places = list(container, "volumeMounts").iter().filter_map(|mount| text(mount, "mountPath"));
+    let mounts = list(container, "volumeMounts");
+    let places = mounts.iter().filter_map(|mount| text(mount, "mountPath"));
     let devices = list(container, "volumeDevices").iter().filter_map(|device| text(device, "devicePath"));
-    !places.chain(devices).any(taken)
+    let above = |mount: &&Value| paths::below(RUN_DIR, text(mount, "mountPath")?).map(|rest| rest.len());
+    let holder = mounts.iter().filter(|mount| above(mount).is_some()).min_by_key(|mount| above(mount));
+    let is_read_only = |mount: &Value| {
+        let mut volumes = pod.volumes().iter().filter(|volume| pod::name(volume) == pod::name(mount));
+        mount.get("readOnly").and_then(Value::as_bool) == Some(true) || volumes.any(files::is_read_only)
+    };
+    !places.chain(devices).any(taken) && !holder.is_some_and(is_read_only)
 }
 
 /// Whether a container that ended is started again, so that its exit code is not its last; none where none is.

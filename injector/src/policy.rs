@@ -3,6 +3,7 @@
 //! The first reason that holds wins, in the order in which [`Reason`] lists them, so that the same pod always gets the same answer.
 //! Reasons that only the plan can find (conflicts, sizes) come after those found here.
 
+use crate::misfit;
 use crate::names::INJECT_LABEL;
 use crate::options::Options;
 use crate::pod::{Pod, text};
@@ -32,6 +33,8 @@ pub enum Reason {
     HostNetwork,
     /// Our image is for Linux.
     Windows,
+    /// Something in it is missing or of another type than Kubernetes has: a mistake in a manifest.
+    MalformedPod,
     /// A container has our name and is not ours.
     NameConflict,
     /// A volume has our name and is not ours.
@@ -56,7 +59,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of decision.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NotPod,
         Self::DisabledByPod,
         Self::NotWorkflowPod,
@@ -65,6 +68,7 @@ impl Reason {
         Self::HasRun,
         Self::HostNetwork,
         Self::Windows,
+        Self::MalformedPod,
         Self::NameConflict,
         Self::VolumeConflict,
         Self::TooManyContainers,
@@ -89,6 +93,7 @@ impl Reason {
             Self::HasRun => "has_run",
             Self::HostNetwork => "host_network",
             Self::Windows => "windows",
+            Self::MalformedPod => "malformed_pod",
             Self::AlreadyInjected => "already_injected_current",
             Self::NameConflict => "name_conflict",
             Self::VolumeConflict => "volume_conflict",
@@ -114,10 +119,11 @@ impl Reason {
             Self::HasRun => "the pod has run already",
             Self::HostNetwork => "pods with hostNetwork are left alone by the injector's settings",
             Self::Windows => "there is no sidecar for Windows",
+            Self::MalformedPod => "a field is missing or of another type than Kubernetes has; mend the manifest",
             Self::AlreadyInjected => "the sidecar is there",
             Self::NameConflict => "a container is named agent-comms or agent-comms-init; rename it",
             Self::VolumeConflict => "a volume is named agent-comms or agent-comms-*; rename it",
-            Self::MountPathConflict => "every container mounts something at /run/agent-comms; move it",
+            Self::MountPathConflict => "each container has a mount at /run/agent-comms, or a read-only /run",
             Self::TooManyContainers => "more containers than one sidecar serves",
             Self::TooLarge => "the pod is too large to add to",
             Self::NativeUnsupported => "the cluster has no native sidecars; Kubernetes 1.29 or newer has",
@@ -140,6 +146,7 @@ impl Reason {
             self,
             Self::HostNetwork
                 | Self::Windows
+                | Self::MalformedPod
                 | Self::NameConflict
                 | Self::VolumeConflict
                 | Self::MountPathConflict
@@ -153,16 +160,32 @@ impl Reason {
 
 /// The runtime that a pod belongs to, or why it is left alone.
 pub fn decide(pod: Pod<'_>, options: &Options) -> Result<&'static dyn Runtime, Reason> {
+    let runtime = decide_by_metadata(pod, options)?;
+    check_form(pod)?;
+    Ok(runtime)
+}
+
+/// The same for a pod of which only the metadata are known: what else is in it may still refuse the sidecar.
+pub fn decide_by_metadata(pod: Pod<'_>, options: &Options) -> Result<&'static dyn Runtime, Reason> {
     if pod.label(INJECT_LABEL) == Some("disabled") {
         return Err(Reason::DisabledByPod);
     }
     let runtime = runtime::of(pod).ok_or(Reason::NotWorkflowPod)?;
-    admit(pod, runtime, options)?;
+    refuse(pod, runtime, options)?;
     Ok(runtime)
 }
 
 /// Whether a pod that belongs to a runtime is looked at further; else why not.
 pub fn admit(pod: Pod<'_>, runtime: &dyn Runtime, options: &Options) -> Result<(), Reason> {
+    refuse(pod, runtime, options)?;
+    check_form(pod)
+}
+
+fn check_form(pod: Pod<'_>) -> Result<(), Reason> {
+    misfit::of_pod(pod.0).map_or(Ok(()), |_| Err(Reason::MalformedPod))
+}
+
+fn refuse(pod: Pod<'_>, runtime: &dyn Runtime, options: &Options) -> Result<(), Reason> {
     if pod.label(INJECT_LABEL) == Some("disabled") {
         return Err(Reason::DisabledByPod);
     }

@@ -46,7 +46,7 @@ fn check(text: &str, options: &Options) {
     if injected.values.iter().all(Value::is_null) || was_there {
         return;
     }
-    let written = [document::parse("written", &injected.text(&manifests, Output::Yaml)).unwrap()];
+    let written = [document::parse("written", &injected.text(&manifests, Output::Yaml).0).unwrap()];
     let removed = change::uninject(&written);
     let before: Vec<Value> = objects(manifests[0].documents.iter().map(|document| &document.value)).iter().map(meaning).collect();
     let after: Vec<Value> = objects(removed.values.iter()).iter().map(meaning).collect();
@@ -68,7 +68,7 @@ fn check_written(manifests: &[Manifest], changed: &Changed) {
     if expected.is_empty() {
         return;
     }
-    let text = changed.text(manifests, Output::Yaml);
+    let (text, _) = changed.text(manifests, Output::Yaml);
     let read = document::parse("written", &text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
     let found: Vec<&Value> = read.documents.iter().map(|document| &document.value).filter(|value| !value.is_null()).collect();
     if manifests.iter().all(|manifest| manifest.is_json) && expected.len() > 1 {
@@ -76,7 +76,7 @@ fn check_written(manifests: &[Manifest], changed: &Changed) {
     } else {
         assert_eq!(found, expected, "{text}");
     }
-    let json: Value = serde_json::from_str(&changed.text(manifests, Output::Json)).unwrap();
+    let json: Value = serde_json::from_str(&changed.text(manifests, Output::Json).0).unwrap();
     match expected[..] {
         [one] => assert_eq!(json, *one),
         _ => assert_eq!(json["items"].as_array().unwrap().iter().collect::<Vec<_>>(), expected),

@@ -154,5 +154,5 @@ pub fn is_suspect(metadata: &mut ObjectMeta, since: Timestamp, options: &Options
         return false;
     }
     metadata.managed_fields = None;
-    policy::decide(Pod(&json!({ "metadata": metadata })), options).is_ok()
+    policy::decide_by_metadata(Pod(&json!({ "metadata": metadata })), options).is_ok()
 }

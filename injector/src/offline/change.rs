@@ -39,6 +39,9 @@ pub fn inject(manifests: &[Manifest], namespace: Option<&str>, options: &Options
         let namespace = text(&object["metadata"], "namespace").or(namespace).unwrap_or_default().to_owned();
         let name = place.name(object);
         let mut outcome = mutate::template(&place.pod(object), place.runtime(), &namespace, options);
+        if let Some(path) = misfit(object, place, outcome.reason) {
+            return Report::malformed(object, name, &path);
+        }
         if let Some(patch) = &outcome.patch {
             let mut with = object.clone();
             place.put(&mut with, patch.patched.clone());
@@ -51,6 +54,12 @@ pub fn inject(manifests: &[Manifest], namespace: Option<&str>, options: &Options
         }
         Report::of(object, name, &outcome)
     })
+}
+
+/// What is wrong with the manifest of a pod that would have a sidecar but for that.
+#[must_use]
+pub fn misfit(object: &Value, place: &Place, reason: Reason) -> Option<String> {
+    if reason.is_injected() || reason == Reason::MalformedPod { place.misfit(object) } else { None }
 }
 
 /// What an object means without what is ours in this place.
@@ -110,18 +119,19 @@ pub fn visit(value: &mut Value, each: &mut dyn FnMut(&mut Value)) {
 }
 
 impl Changed {
-    /// The text of the manifests that these values came from.
+    /// The text of the manifests that these values came from, and the names of those in which comments and order of a
+    /// document could not be kept.
     #[must_use]
-    pub fn text(&self, manifests: &[Manifest], output: Output) -> String {
+    pub fn text<'a>(&self, manifests: &'a [Manifest], output: Output) -> (String, Vec<&'a str>) {
         if output == Output::Json || manifests.iter().all(|manifest| manifest.is_json) {
-            return self.json();
+            return (self.json(), Vec::new());
         }
-        let mut whole = String::new();
+        let (mut whole, mut rewritten) = (String::new(), Vec::new());
         let documents = manifests.iter().flat_map(|manifest| manifest.documents.iter().map(move |document| (manifest, document)));
         for (index, ((manifest, document), value)) in documents.zip(&self.values).enumerate() {
             let (text, is_kept) = if manifest.is_json { (yaml::block(value), true) } else { document.changed(value) };
-            if !is_kept {
-                tracing::warn!(manifest = manifest.name, "comments and order of a document could not be kept");
+            if !is_kept && !rewritten.contains(&manifest.name.as_str()) {
+                rewritten.push(&manifest.name);
             }
             if index > 0 && !text.starts_with("---") {
                 whole.push_str("---\n");
@@ -131,7 +141,7 @@ impl Changed {
                 whole.push('\n');
             }
         }
-        whole
+        (whole, rewritten)
     }
 
     fn json(&self) -> String {

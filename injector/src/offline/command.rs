@@ -11,12 +11,14 @@ use serde_json::Value;
 use crate::cli::PodArgs;
 use crate::live;
 use crate::mutate;
+use crate::names::INJECT_LABEL;
 use crate::offline::change::{self, Changed, Output};
 use crate::offline::document::{self, Manifest};
 use crate::offline::place::{self, Found, Place};
 use crate::offline::report::Report;
 use crate::options::Options;
 use crate::pod::text;
+use crate::policy::Reason;
 
 /// The exit code when a sidecar was wanted somewhere and is not there.
 const DISAPPOINTED: u8 = 3;
@@ -145,10 +147,32 @@ fn judge(object: &Value, options: &Options) -> Vec<Report> {
                     Place::Pod { pointer, .. } if pointer.is_empty() => mutate::pod(object, 0, namespace, None, options),
                     _ => mutate::template(&place.pod(object), place.runtime(), namespace, options),
                 };
-                Report::of(object, place.name(object), &outcome)
+                match change::misfit(object, place, outcome.reason) {
+                    Some(path) => Report::malformed(object, place.name(object), &path),
+                    None => {
+                        Report { because: because(place, outcome.reason), ..Report::of(object, place.name(object), &outcome) }
+                    }
+                }
             })
             .collect(),
     }
+}
+
+/// What a report on a template does not say by itself: it knows no namespace, and Argo changes templates before they are pods.
+fn because(place: &Place, reason: Reason) -> Vec<String> {
+    let mut because = Vec::new();
+    if !reason.is_injected() {
+        return because;
+    }
+    if !matches!(place, Place::Pod { pointer, .. } if pointer.is_empty()) {
+        because.push(format!("by `inject`, and by the webhook where its namespace is labelled {INJECT_LABEL}=enabled"));
+    }
+    if matches!(place, Place::Template { .. }) {
+        because.push(
+            "output is told for `inject`; the webhook captures that of Argo's steps from files, whatever the command".to_owned(),
+        );
+    }
+    because
 }
 
 /// Writes the manifests, and tells what was done.
@@ -156,11 +180,14 @@ fn finish(manifests: &[Manifest], changed: &Changed, output: Output) -> Result<E
     if changed.values.iter().all(Value::is_null) {
         bail!("there is no object in what was read");
     }
-    let text = changed.text(manifests, output);
+    let (text, rewritten) = changed.text(manifests, output);
     io::stdout().lock().write_all(text.as_bytes()).context("cannot write the manifests")?;
     let mut errors = io::stderr().lock();
     tell(&mut errors, &changed.reports, io::stderr().is_terminal())?;
     writeln!(errors)?;
+    for name in rewritten {
+        writeln!(errors, "! {name}: a document of it is written anew, its comments and its order could not be kept")?;
+    }
     Ok(exit_code(&changed.reports))
 }
 

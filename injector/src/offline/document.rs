@@ -118,7 +118,9 @@ fn read_value(text: &str) -> Result<Value> {
     if !has_content {
         return Ok(Value::Null);
     }
-    Ok(serde_saphyr::from_str(text)?)
+    // As Kubernetes' own reader, which follows YAML 1.1: a mode of 0644 is octal.
+    let options = serde_saphyr::options! { legacy_octal_numbers: true };
+    Ok(serde_saphyr::from_str_with_options(text, options)?)
 }
 
 impl Document {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::misfit;
 use crate::ours;
 use crate::pod::{self, list, text};
 use crate::runtime::{Runtime, manifest};
@@ -130,6 +131,18 @@ impl Place {
                 pod_of_template(template, object.pointer(workflow).unwrap_or(&nothing))
             }
         }
+    }
+
+    /// The path of the first field that has another type than Kubernetes or Argo gives it, as the manifest has it.
+    #[must_use]
+    pub fn misfit(&self, object: &Value) -> Option<String> {
+        let at = |pointer: &str| object.pointer(pointer).unwrap_or(&Value::Null);
+        let (pointer, inside) = match self {
+            Self::Pod { pointer, .. } => (pointer, misfit::of_pod(at(pointer))?),
+            Self::Template { pointer, workflow } => (pointer, misfit::of_template(at(pointer), at(workflow))?),
+        };
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        Some(if path.is_empty() { inside } else { format!("{path}.{inside}") })
     }
 
     /// Puts the pod back, with what was changed in it.

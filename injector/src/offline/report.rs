@@ -78,6 +78,19 @@ impl Report {
         }
     }
 
+    /// A pod of which nothing can be said until its manifest is mended, and the path of what is wrong in it.
+    #[must_use]
+    pub fn malformed(object: &Value, template: Option<String>, path: &str) -> Self {
+        let reason = Reason::MalformedPod;
+        Self {
+            template,
+            reason: reason.code(),
+            words: format!("{path} is missing or of another type than Kubernetes has; mend the manifest"),
+            disappoints: reason.disappoints(),
+            ..Self::about(object)
+        }
+    }
+
     /// An object whose pods are no steps.
     #[must_use]
     pub fn of_service(object: &Value) -> Self {

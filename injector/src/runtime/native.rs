@@ -77,10 +77,8 @@ impl Runtime for Native {
         if handlers.any(|handler| handler.get("exec").is_some_and(|exec| !exec.is_null())) {
             return Capture::None(Uncaptured::ExecHandlers);
         }
-        if list(container, "volumeMounts")
-            .iter()
-            .any(|mount| paths::same(pod::text(mount, "mountPath").unwrap_or_default(), BIN_DIR))
-        {
+        let is_taken = |path: &str| paths::same(path, BIN_DIR) || paths::below(path, BIN_DIR).is_some();
+        if list(container, "volumeMounts").iter().filter_map(|mount| pod::text(mount, "mountPath")).any(is_taken) {
             return Capture::None(Uncaptured::PathTaken);
         }
         Capture::Wrap

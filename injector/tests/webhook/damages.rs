@@ -91,7 +91,10 @@ pub fn apply(pod: &mut Value, damage: &Damage) {
             }
         }
         Damage::Unwrap(index) => {
-            if let Some(command) = one(pod, *index)["command"].as_array_mut().filter(|command| command[0] == STEP_BINARY) {
+            if let Some(command) = one(pod, *index)["command"]
+                .as_array_mut()
+                .filter(|command| command.first().is_some_and(|word| word == STEP_BINARY))
+            {
                 command.drain(..3);
             }
         }

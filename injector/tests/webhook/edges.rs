@@ -48,6 +48,31 @@ fn what_is_left_alone_has_its_reason() {
     check(|pod| pod["spec"]["hostNetwork"] = json!(true), Reason::Inject);
 }
 
+/// A container that mounts a volume at a path, and the volume.
+fn mounting(pod: &mut Value, mount: Value, source: &str) {
+    let mut volume = json!({ "name": "own" });
+    volume[source] = json!({});
+    pod["spec"]["volumes"].as_array_mut().unwrap().push(volume);
+    pod["spec"]["containers"][0]["volumeMounts"].as_array_mut().unwrap().push(mount);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_on_a_read_only_volume_is_no_place_for_the_socket() {
+    let at = |path: &str, read_only: bool| json!({ "name": "own", "mountPath": path, "readOnly": read_only });
+    check(|pod| mounting(pod, at("/run", false), "emptyDir"), Reason::Inject);
+    check(|pod| mounting(pod, at("/run/", true), "emptyDir"), Reason::MountPathConflict);
+    check(|pod| mounting(pod, at("/var/run", false), "configMap"), Reason::MountPathConflict);
+    check(|pod| mounting(pod, at("/", true), "emptyDir"), Reason::MountPathConflict);
+    check(|pod| mounting(pod, at("/data", true), "emptyDir"), Reason::Inject);
+    let nearer = |pod: &mut Value| {
+        mounting(pod, at("/", true), "emptyDir");
+        mounting(pod, at("/run", false), "emptyDir");
+    };
+    check(nearer, Reason::Inject);
+    let patched = injected("native-job", |pod| mounting(pod, at("/run/agent-comms-bin/tools", false), "emptyDir"));
+    assert_eq!(patched["spec"]["containers"][0]["command"], pod("native-job").0["spec"]["containers"][0]["command"]);
+}
+
 #[test]
 fn settings_of_the_platform_are_reasons_too() {
     let (mut pod, namespace) = pod("native-host-network");
@@ -135,15 +160,12 @@ fn a_guaranteed_pod_stays_guaranteed() {
 }
 
 #[test]
-fn what_is_not_what_belongs_there_is_left_and_so_is_the_pod() {
+fn a_pod_with_a_field_of_another_type_is_malformed() {
     for (pointer, key) in [("/spec/containers/0", "volumeMounts"), ("/spec", "volumes"), ("/metadata", "annotations")] {
-        let (mut pod, namespace) = pod("native-job");
-        pod.pointer_mut(pointer).unwrap()[key] = json!("something");
-        let outcome = outcome(&pod, &namespace);
-        assert_eq!(outcome.reason, Reason::InternalSelfCheck, "{key}");
-        let fault = outcome.fault.unwrap().to_string();
-        assert_eq!(fault, format!("what is at {pointer}/{key} does not belong there"));
+        check(|pod| pod.pointer_mut(pointer).unwrap()[key] = json!("something"), Reason::MalformedPod);
     }
+    check(|pod| pod["spec"]["containers"] = json!({}), Reason::MalformedPod);
+    check(|pod| pod["spec"]["os"] = json!("linux"), Reason::Inject);
 }
 
 #[test]

@@ -10,5 +10,6 @@ mod page;
 mod properties;
 mod reload;
 mod reviews;
+mod scratch;
 mod server;
 mod shapes;

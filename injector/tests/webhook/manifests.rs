@@ -97,6 +97,34 @@ fn what_serves_is_refused_with_the_reason_and_passes_unchanged() {
 }
 
 #[test]
+fn a_manifest_with_a_field_of_another_type_is_told_where_and_passes_unchanged() {
+    let job = |containers: &str| {
+        format!("apiVersion: batch/v1\nkind: Job\nmetadata: {{name: j}}\nspec:\n  template:\n    spec:\n{containers}\n")
+    };
+    let workflow = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec:\n  templates:\n  - name: t\n    \
+                    container: {command: [a]}\n    volumes: x\n";
+    let cases = [
+        (job("      containers: {}"), "job/j", "spec.template.spec.containers"),
+        (job("      containers: [{name: a}]\n      volumes: x"), "job/j", "spec.template.spec.volumes"),
+        (job("      containers: [{name: a, command: run}]"), "job/j", "spec.template.spec.containers[0].command"),
+        ("apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n".to_owned(), "job/j", "spec.template.spec.containers"),
+        (workflow.to_owned(), "workflow/w template t", "spec.templates.0.volumes"),
+    ];
+    for (manifest, whose, path) in cases {
+        let output = run(&["inject", "-f", "-"], &manifest);
+        assert_eq!(output.status.code(), Some(3), "{manifest}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), manifest);
+        let report = String::from_utf8(output.stderr).unwrap();
+        assert!(report.starts_with(&format!("✗ {whose}  malformed_pod: {path} is missing or of another type")), "{report}");
+        let explained = run(&["explain", "-f", "-"], &manifest);
+        assert_eq!((explained.status.code(), String::from_utf8(explained.stdout).unwrap()), (Some(3), report));
+    }
+    let left_out = job("      containers: {}")
+        .replace("    spec:\n", "    metadata: {labels: {agent-comms.dev/inject: disabled}}\n    spec:\n");
+    assert!(succeed(&["inject", "-f", "-"], &left_out).1.contains("disabled_by_pod"));
+}
+
+#[test]
 fn a_decision_is_explained_to_people_and_to_programs() {
     let pod = |labels: Value| {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n", "labels": labels},

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::damages::{self, damage};
 use crate::reviews::{options, outcome_with};
+use crate::scratch;
 use crate::shapes::pods;
 
 fn check_injected(pod: &Value, options: &Options) -> Result<(), TestCaseError> {
@@ -66,7 +67,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_injection_keeps_what_the_user_wrote_and_is_done_once((pod, namespace) in pods(), auth in auth()) {
+    fn an_injection_keeps_what_the_user_wrote_and_is_done_once((pod, namespace) in prop_oneof![pods(), scratch::pods()], auth in auth()) {
         let first = outcome_with(&pod, &namespace, auth);
         prop_assert_ne!(first.reason, Reason::InternalSelfCheck, "{:?}", first.fault);
         prop_assert_eq!(first.patch.is_some(), first.reason == Reason::Inject);
@@ -80,7 +81,7 @@ proptest! {
     /// Also by a replica that has another setting than the one that injected.
     #[test]
     fn damage_by_others_is_mended(
-        (pod, namespace) in pods(),
+        (pod, namespace) in prop_oneof![pods(), scratch::pods()],
         damages in prop::collection::vec(damage(), 1..5),
         (before, auth) in (auth(), auth()),
     ) {

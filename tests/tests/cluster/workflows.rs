@@ -49,7 +49,7 @@ async fn manifests_with_sidecars_are_taken_and_a_field_that_is_none_is_not() {
         let plain = [document::parse(name, example).unwrap()];
         let changed = change::inject(&plain, None, &options());
         sidecars += changed.reports.iter().filter(|report| report.decision == "inject").count();
-        let injected = [document::parse(name, &changed.text(&plain, Output::Yaml)).unwrap()];
+        let injected = [document::parse(name, &changed.text(&plain, Output::Yaml).0).unwrap()];
         for document in plain.iter().chain(&injected).flat_map(|manifest| &manifest.documents) {
             let refusals = refusals(&ground.client, ground.name, document).await;
             assert!(refusals.is_empty(), "{name}: {refusals:?}\n{}", document.text);

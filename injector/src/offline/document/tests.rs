@@ -19,6 +19,12 @@ fn json_is_told_from_yaml() {
 }
 
 #[test]
+fn numbers_and_words_mean_what_they_mean_to_kubernetes() {
+    let manifest = parse("test", "mode: 0644\nflag: off\nhex: 0x1F\nplain: 10\ntext: '0644'\n").unwrap();
+    assert_eq!(manifest.documents[0].value, json!({"mode": 420, "flag": false, "hex": 31, "plain": 10, "text": "0644"}));
+}
+
+#[test]
 fn what_is_neither_says_where() {
     let error = format!("{:#}", parse("pod.yaml", "a: 1\n b: [\n").unwrap_err());
     assert!(error.contains("pod.yaml") && error.contains("line 2"), "{error}");
