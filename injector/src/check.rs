@@ -1,14 +1,17 @@
 //! `agent-comms-injector check`: what of an installation is right, what is not, and what to do about it.
 //!
 //! It only reads. What its user may not read is told as unknown; a cluster that cannot be asked at all is an error. What
-//! is read is kept apart from what is thought of it: [`webhook`], [`certificate`], [`nodes`], [`namespaces`] and
-//! [`missed`] take values and give findings.
+//! is read is kept apart from what is thought of it: [`webhook`], [`certificate`], [`nodes`], [`namespaces`], [`pods`] and
+//! [`ranges`] take values and give findings; [`code`] lists what these can be about.
 
 mod certificate;
+pub mod code;
 pub mod finding;
 mod missed;
 mod namespaces;
 mod nodes;
+mod pods;
+mod ranges;
 mod served;
 #[cfg(test)]
 mod tests;
@@ -21,7 +24,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-use k8s_openapi::api::core::v1::{Namespace, Node, Secret, Service};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, Node, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::ApiResource;
@@ -29,10 +32,12 @@ use serde_json::Value;
 
 use crate::cli::PodArgs;
 use crate::cluster;
+use crate::misses;
 use crate::offline::command::ReportOutput;
 use crate::options::{NatsAuth, Options};
 use crate::pod::list;
 use crate::read::{Read, read};
+use code::Code;
 use finding::Finding;
 
 /// Settings of `check`.
@@ -44,8 +49,11 @@ pub struct CheckArgs {
     /// How to reach the API server, a kubeconfig file; by default `KUBECONFIG`, else the service account
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; by default the current one
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
     /// Namespace of the injector
-    #[arg(long, env = "AGENT_COMMS_NAMESPACE", default_value = "agent-comms", value_name = "NAME")]
+    #[arg(short, long, env = "AGENT_COMMS_NAMESPACE", default_value = "agent-comms", value_name = "NAME")]
     pub namespace: String,
     /// Service of the injector
     #[arg(long, default_value = "agent-comms-injector", value_name = "NAME")]
@@ -88,9 +96,10 @@ pub async fn run(arguments: CheckArgs) -> Result<ExitCode> {
 /// # Errors
 /// When the cluster cannot be asked.
 pub async fn look(arguments: CheckArgs) -> Result<Vec<Finding>> {
-    let CheckArgs { output: _, kubeconfig, namespace, service, webhook_configuration, certificate_secret, pods } = arguments;
+    let CheckArgs { output: _, kubeconfig, context, namespace, service, webhook_configuration, certificate_secret, pods } =
+        arguments;
     let options = pods.options()?;
-    let client = cluster::client(kubeconfig.as_deref()).await?;
+    let client = cluster::client(kubeconfig.as_deref(), context.as_deref()).await?;
     let names = Names { namespace, service, configuration: webhook_configuration, secret: certificate_secret };
     let version = client.apiserver_version().await.context("cannot ask the API server for its version")?;
     let mut findings = vec![nodes::of_api_server(&version.git_version)];
@@ -98,7 +107,7 @@ pub async fn look(arguments: CheckArgs) -> Result<Vec<Finding>> {
     let nodes = Api::<Node>::all(client.clone());
     findings.extend(match read("list nodes", nodes.list(&ListParams::default())).await? {
         Read::Found(nodes) => nodes::judge(&nodes.items),
-        Read::Absent | Read::Forbidden => vec![Finding::unknown(nodes::CODE, "you may not list nodes")],
+        Read::Absent | Read::Forbidden => vec![Finding::unknown(Code::Nodes, "you may not list nodes")],
     });
     findings.extend(of_namespaces(&client, &names, &options).await?);
     Ok(findings)
@@ -117,7 +126,7 @@ async fn of_webhook(client: &kube::Client, names: &Names) -> Result<Vec<Finding>
         Read::Absent => return Ok(vec![webhook::absent(&names.configuration)]),
         Read::Forbidden => {
             return Ok(vec![Finding::unknown(
-                webhook::CODE,
+                Code::WebhookConfiguration,
                 "you may not read the webhook configuration, so its caBundle and the certificate are not known",
             )]);
         }
@@ -147,17 +156,13 @@ async fn endpoints(client: &kube::Client, names: &Names) -> Result<Read<Vec<Endp
     })
 }
 
-/// What each entry trusts, compared with what is served: as the Secret has it where it can be read, else as a handshake
-/// shows it.
+/// What each entry trusts, compared with what is served: as a handshake shows where it can be reached from here, else as the
+/// Secret has it.
 async fn of_certificates(configuration: &Value, secret: Read<Secret>, names: &Names) -> Vec<Finding> {
-    let (in_secret, why) = served::of_secret(secret, names);
+    let stored = served::of_secret(secret, names);
     let mut judge = certificate::Judge::default();
     for webhook in list(configuration, "webhooks") {
-        let served = match &in_secret {
-            Some(served) => Ok(served.clone()),
-            None => served::by_handshake(webhook).await.map_err(|error| format!("{why}, and {error}")),
-        };
-        judge.look(webhook, served);
+        judge.look(webhook, served::by_handshake(webhook).await, &stored);
     }
     judge.findings()
 }
@@ -166,12 +171,21 @@ async fn of_certificates(configuration: &Value, secret: Read<Secret>, names: &Na
 async fn of_namespaces(client: &kube::Client, names: &Names, options: &Options) -> Result<Vec<Finding>> {
     let api = Api::<Namespace>::all(client.clone());
     let Read::Found(all) = read("list namespaces", api.list_metadata(&ListParams::default())).await? else {
-        let words = "you may not list namespaces, so which are enabled, their Secrets and misses cannot be told";
-        return Ok(vec![Finding::unknown(namespaces::CODE, words)]);
+        let words = "you may not list namespaces, so which are enabled, what is in them and what was missed cannot be told";
+        return Ok(vec![Finding::unknown(Code::Namespaces, words)]);
     };
     let all: Vec<_> = all.items.into_iter().map(|namespace| namespace.metadata).collect();
     let mut findings = namespaces::judge(&all, &names.namespace);
     let enabled = namespaces::enabled(&all, &names.namespace);
+    let labelled = ListParams::default().labels(misses::ENABLED);
+    let asking = read("list the pods that ask by label", Api::<Pod>::all(client.clone()).list_metadata(&labelled)).await?;
+    findings.push(pods::judge(&asking, &enabled));
+    let mut ranges = Vec::new();
+    for namespace in &enabled {
+        let api = Api::<LimitRange>::namespaced(client.clone(), &namespace.name);
+        ranges.push(read("list the LimitRanges of a namespace", api.list(&ListParams::default())).await?);
+    }
+    findings.extend(ranges::judge(&enabled, &ranges, &options.resources));
     if options.nats_auth == NatsAuth::Token {
         findings.push(namespaces::tokens());
     } else {

@@ -29,36 +29,39 @@ pub struct Cli {
 pub enum Command {
     /// Answer the API server's admission reviews
     Serve(Box<ServeArgs>),
-    /// Add the sidecar to manifests: of pods, jobs, cron jobs, and workflows of Argo in all their kinds
+    /// Add the sidecar to manifests: of pods, jobs, cron jobs, and Argo's workflows
     ///
-    /// The manifests go to standard output, their comments and order kept, with -o json as JSON; what was done to each pod goes to
-    /// standard error, as `explain -o json` tells it to programs. What holds no pods passes unchanged. Exit code 0: done; 1: failed;
-    /// 2: wrong usage; 3: the manifests are written, and a pod that was to have a sidecar has none, with the reason told. So has one
-    /// that serves and does not end, such as a Deployment's.
+    /// The manifests go to standard output, their comments and order kept, with -o json as JSON;
+    /// what was done to each pod goes to standard error, as `explain -o json` tells it to programs.
+    /// What holds no pods passes unchanged. Exit code 0: done; 1: failed; 2: wrong usage; 3: the
+    /// manifests are written, and a pod that was to have a sidecar has none, with the reason told.
+    /// So has one that serves and does not end, such as a Deployment's.
     ///
     ///   agent-comms-injector inject -f job.yaml | kubectl apply -f -
     #[command(verbatim_doc_comment)]
     Inject(Box<InjectArgs>),
     /// Take the sidecar out of manifests again
     ///
-    /// The manifests go to standard output, as with `inject`; what was taken out goes to standard error. Exit code 0: done, also where
-    /// nothing was there; 1: failed; 2: wrong usage.
+    /// The manifests go to standard output, as with `inject`; what was taken out goes to standard
+    /// error. Exit code 0: done, also where nothing was there; 1: failed; 2: wrong usage.
     ///
     ///   agent-comms-injector uninject -f injected.yaml
     #[command(verbatim_doc_comment)]
     Uninject(UninjectArgs),
-    /// Make the Secret with which the sidecars of a namespace connect to NATS, from the authority that NATS trusts
+    /// Make the Secret with which the sidecars of a namespace connect to NATS
     ///
-    /// The Secret goes to standard output, how long it is valid to standard error. Its certificate names one user, and NATS lets that user
-    /// speak for this namespace alone: `--permissions` prints the user's part of the server's settings.
+    /// It is made from the authority that NATS trusts. The Secret goes to standard output, how long it is valid to standard error. Its certificate
+    /// names one user, and NATS lets that user speak for this namespace alone: `--permissions`
+    /// prints the user's part of the server's settings.
     ///
     ///   agent-comms-injector credentials team-a --ca-cert ca.crt --ca-key ca.key | kubectl apply -f -
     #[command(verbatim_doc_comment)]
     Credentials(CredentialsArgs),
-    /// Say of each pod of manifests, or of a pod of the cluster, whether it gets a sidecar, why, and what to change
+    /// Say whether a pod, or those of manifests, get a sidecar, why, and what to change
     ///
-    /// With -o json: a list with an element for each pod, of which `reason` is a stable code. Exit code 0: every pod that asks for a
-    /// sidecar gets one, or has it; 1: failed; 2: wrong usage; 3: one does not.
+    /// With -o json: a list with an element for each pod, of which `reason` is a stable code. Exit
+    /// code 0: every pod that asks for a sidecar gets one, or has it; 1: failed; 2: wrong usage; 3:
+    /// one does not.
     ///
     ///   agent-comms-injector explain pod NAME -n NAMESPACE
     ///   agent-comms-injector explain -f job.yaml
@@ -66,9 +69,10 @@ pub enum Command {
     Explain(Box<ExplainArgs>),
     /// Say what of an installation is right, what is not, and what to do about it
     ///
-    /// It reads the webhook configuration, the certificate behind it, nodes, namespaces and what is in them, and changes nothing; what
-    /// you may not read is told as unknown. With -o json: a list of findings, of which `code` and `level` (ok, warn, fail, unknown)
-    /// are stable. Exit code 0: nothing is wrong, as far as you may read; 1: the cluster could not be asked; 2: wrong usage;
+    /// It reads the webhook configuration, the certificate behind it, nodes, namespaces and what is
+    /// in them, and changes nothing; what you may not read is told as unknown. With -o json: a list
+    /// of findings, of which `code` and `level` (ok, warn, fail, unknown) are stable. Exit code 0:
+    /// nothing is wrong, as far as you may read; 1: the cluster could not be asked; 2: wrong usage;
     /// 3: something is wrong.
     ///
     ///   agent-comms-injector check -n agent-comms

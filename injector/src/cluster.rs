@@ -9,6 +9,10 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 
 /// Kubernetes sets it in every container.
 const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
+/// Names a kubeconfig file where no flag does.
+const NAMED: &str = "KUBECONFIG";
+/// Where Kubernetes puts the token of a pod's service account, unless it is told not to (`automountServiceAccountToken`).
+const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// Settings of the way to the API server.
 #[derive(Clone, Debug, Args)]
@@ -34,29 +38,44 @@ pub struct Cluster {
 impl ClusterArgs {
     /// The cluster that the settings mean.
     pub async fn connect(self) -> anyhow::Result<Cluster> {
-        let client = client(self.kubeconfig.as_deref()).await?;
+        let client = client(self.kubeconfig.as_deref(), None).await?;
         let namespace = self.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         Ok(Cluster { client, namespace })
     }
 
-    /// The same where a cluster is of use and not needed: none outside a pod, unless one is named.
+    /// The same where a cluster is of use and not needed: none outside a pod, unless one is named, and none in a pod that was
+    /// given no token of a service account.
     pub async fn connect_if_there(self) -> anyhow::Result<Option<Cluster>> {
-        if self.kubeconfig.is_none() && env::var_os(IN_POD).is_none() {
+        let is_named = self.kubeconfig.is_some() || env::var_os(NAMED).is_some();
+        if !is_named && env::var_os(IN_POD).is_none() {
+            return Ok(None);
+        }
+        if !is_named && !Path::new(TOKEN).exists() {
+            tracing::info!(
+                token = TOKEN,
+                "no token of a service account is in this pod: reviews are answered, and owners above Jobs, missed pods and events are left out"
+            );
             return Ok(None);
         }
         self.connect().await.map(Some)
     }
 }
 
-/// A client of the API server that a kubeconfig file means, else `KUBECONFIG`, else the service account.
-pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Client> {
-    let config = match kubeconfig {
-        Some(path) => {
+/// A client of the API server that a kubeconfig file means, else `KUBECONFIG`, else the service account; of a kubeconfig with
+/// several clusters this context's, else the current one's.
+pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<kube::Client> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let config = match (kubeconfig, context) {
+        (Some(path), _) => {
             let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
             config.with_context(|| format!("cannot use `{}`", path.display()))?
         }
-        None => kube::Config::infer().await.context(
+        (None, Some(context)) => {
+            let config = kube::Config::from_kubeconfig(&options).await;
+            config.with_context(|| format!("cannot use the context `{context}` of the kubeconfig"))?
+        }
+        (None, None) => kube::Config::infer().await.context(
             "cannot find the API server; give --kubeconfig, or run in a pod with a service account (serve needs none with --tls-cert)",
         )?,
     };

@@ -42,13 +42,13 @@ struct Verdict {
 /// # Errors
 /// When the cluster cannot be asked, or the pod is not there or may not be read.
 pub async fn explain(arguments: ExplainArgs) -> Result<Report> {
-    let ExplainArgs { pod, filenames: _, namespace, kubeconfig, injector_namespace, output: _, pods } = arguments;
+    let ExplainArgs { pod, filenames: _, namespace, kubeconfig, context, injector_namespace, output: _, pods } = arguments;
     let options = pods.options()?;
     let (named, name) = target(&pod)?;
     if let (Some(named), Some(given)) = (&named, &namespace) {
         ensure!(named == given, "the pod is said to be in namespace {named} and in {given}");
     }
-    let client = cluster::client(kubeconfig.as_deref()).await?;
+    let client = cluster::client(kubeconfig.as_deref(), context.as_deref()).await?;
     let namespace = named.or(namespace).unwrap_or_else(|| client.default_namespace().to_owned());
     let pods = Api::<DynamicObject>::namespaced_with(client.clone(), &namespace, &ApiResource::erase::<ApiPod>(&()));
     let pod = match read("read the pod", pods.get(&name)).await? {

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::code::Code;
+
 /// How a thing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -12,7 +14,7 @@ pub enum Level {
     Ok,
     /// It works, and somebody should look.
     Warn,
-    /// Pods stay without a sidecar, or their messages go nowhere.
+    /// Pods stay without a sidecar or are refused, or their messages go nowhere.
     Fail,
     /// It may not be read.
     Unknown,
@@ -37,22 +39,22 @@ pub struct Finding {
 
 impl Finding {
     /// It is as it should be.
-    pub fn ok(code: &'static str, words: impl Into<String>) -> Self {
-        Self { code, level: Level::Ok, object: None, words: words.into(), advice: None }
+    pub fn ok(code: Code, words: impl Into<String>) -> Self {
+        Self { code: code.text(), level: Level::Ok, object: None, words: words.into(), advice: None }
     }
 
     /// Somebody should look.
-    pub fn warn(code: &'static str, words: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn warn(code: Code, words: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { level: Level::Warn, advice: Some(advice.into()), ..Self::ok(code, words) }
     }
 
     /// It is wrong.
-    pub fn fail(code: &'static str, words: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn fail(code: Code, words: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { level: Level::Fail, advice: Some(advice.into()), ..Self::ok(code, words) }
     }
 
     /// It may not be read.
-    pub fn unknown(code: &'static str, words: impl Into<String>) -> Self {
+    pub fn unknown(code: Code, words: impl Into<String>) -> Self {
         Self { level: Level::Unknown, ..Self::ok(code, words) }
     }
 

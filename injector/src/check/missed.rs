@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Pod as ApiPod;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::ApiResource;
 
+use super::code::Code;
 use super::finding::Finding;
 use super::namespaces::Enabled;
 use crate::misses;
@@ -12,7 +13,6 @@ use crate::misses::book::is_suspect;
 use crate::options::Options;
 use crate::read::{Read, read};
 
-const CODE: &str = "misses";
 /// Pods that are read whole in each namespace, the youngest: what was long ago helps nobody.
 const READ: usize = 50;
 /// Pods that are named.
@@ -34,12 +34,12 @@ pub async fn look(client: &kube::Client, enabled: &[Enabled], options: &Options)
         let were = if missed.len() == 1 { "pod was" } else { "pods were" };
         let words = format!("{} {were} made without a sidecar, though there should be one: {named}{more}{beside}", missed.len());
         let advice = "they stay as they are; if nothing else is wrong here, the injector was away when they were made";
-        return Ok(Finding::warn(CODE, words, advice));
+        return Ok(Finding::warn(Code::Misses, words, advice));
     }
     Ok(match (enabled.is_empty(), hidden.is_empty()) {
-        (true, _) => Finding::ok(CODE, "no namespace is enabled, so none was missed"),
-        (false, true) => Finding::ok(CODE, "every pod that should have a sidecar has one"),
-        (false, false) => Finding::unknown(CODE, beside.trim_start_matches("; ").to_owned()),
+        (true, _) => Finding::ok(Code::Misses, "no namespace is enabled, so none was missed"),
+        (false, true) => Finding::ok(Code::Misses, "every pod that should have a sidecar has one"),
+        (false, false) => Finding::unknown(Code::Misses, beside.trim_start_matches("; ").to_owned()),
     })
 }
 

@@ -5,16 +5,13 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::ObjectMeta;
 use time::OffsetDateTime;
 
+use super::code::Code;
 use super::finding::Finding;
 use crate::certificates::material::Certificate;
 use crate::names::{INJECT_LABEL, NATS_VOLUME};
 use crate::namespaces::{Wish, is_excluded, labelled_at, wish};
 use crate::read::Read;
 
-/// Code of the namespaces.
-pub const CODE: &str = "namespaces";
-const LABEL: &str = "namespace_label";
-const CREDENTIALS: &str = "credentials";
 /// Namespaces that are named in one finding.
 const NAMED: usize = 10;
 
@@ -44,11 +41,11 @@ pub fn judge(all: &[ObjectMeta], own: &str) -> Vec<Finding> {
     let enabled = enabled(all, own);
     let mut findings = vec![if enabled.is_empty() {
         let advice = format!("kubectl label namespace NAME {INJECT_LABEL}=enabled");
-        Finding::warn(CODE, "no namespace is enabled, so no pod gets a sidecar", advice)
+        Finding::warn(Code::Namespaces, "no namespace is enabled, so no pod gets a sidecar", advice)
     } else {
         let names: Vec<&str> = enabled.iter().take(NAMED).map(|namespace| namespace.name.as_str()).collect();
         let more = if enabled.len() > NAMED { ", ..." } else { "" };
-        Finding::ok(CODE, format!("{} enabled: {}{more}", enabled.len(), names.join(", ")))
+        Finding::ok(Code::Namespaces, format!("{} enabled: {}{more}", enabled.len(), names.join(", ")))
     }];
     for namespace in all {
         let name = namespace.name.as_deref().unwrap_or_default();
@@ -62,16 +59,16 @@ fn of_label(namespace: &ObjectMeta, name: &str, own: &str) -> Option<Finding> {
     match wish(namespace) {
         Wish::Unknown(value) => {
             let words = format!("its label {INJECT_LABEL} says `{value}`, which means nothing; `enabled` or `disabled` do");
-            Some(Finding::warn(LABEL, words, advice))
+            Some(Finding::warn(Code::NamespaceLabel, words, advice))
         }
         Wish::Enabled if is_excluded(name, own) => {
             let words = "it is labelled, and the webhook is never called for it: it belongs to the cluster or to the injector";
-            Some(Finding::warn(LABEL, words, "run workflows in another namespace"))
+            Some(Finding::warn(Code::NamespaceLabel, words, "run workflows in another namespace"))
         }
         Wish::Absent => {
             let keys = namespace.labels.iter().flatten().map(|(key, _)| key);
             let similar = keys.into_iter().find(|key| is_similar(key))?;
-            Some(Finding::warn(LABEL, format!("its label `{similar}` means nothing; {INJECT_LABEL} does"), advice))
+            Some(Finding::warn(Code::NamespaceLabel, format!("its label `{similar}` means nothing; {INJECT_LABEL} does"), advice))
         }
         _ => None,
     }
@@ -85,7 +82,7 @@ fn is_similar(key: &str) -> bool {
 
 /// Where sidecars have tokens in place of certificates, no namespace needs anything.
 pub fn tokens() -> Finding {
-    Finding::ok(CREDENTIALS, "sidecars show NATS a token of their service account, so no namespace needs a Secret")
+    Finding::ok(Code::Credentials, "sidecars show NATS a token of their service account, so no namespace needs a Secret")
 }
 
 /// Whether sidecars can connect: `secrets` are those of the enabled namespaces, in the same order.
@@ -100,15 +97,17 @@ pub fn judge_secrets(enabled: &[Enabled], secrets: &[Read<Secret>]) -> Vec<Findi
                 continue;
             }
             Read::Absent => {
-                let words = format!("it has no Secret {NATS_VOLUME}, so its sidecars cannot connect to NATS");
-                Finding::fail(CREDENTIALS, words, advice).of(name)
+                let words = format!(
+                    "it has no Secret {NATS_VOLUME}: its sidecars cannot connect to NATS, and keep what is said until their pod ends"
+                );
+                Finding::fail(Code::Credentials, words, advice).of(name)
             }
             Read::Found(secret) => of_secret(secret, advice).of(name),
         });
     }
     if !hidden.is_empty() {
         let words = format!("you may not read the Secret {NATS_VOLUME} of: {}", hidden.join(", "));
-        findings.push(Finding::unknown(CREDENTIALS, words));
+        findings.push(Finding::unknown(Code::Credentials, words));
     }
     findings
 }
@@ -118,7 +117,7 @@ fn of_secret(secret: &Secret, advice: String) -> Finding {
     let pem = value("tls.crt").and_then(|pem| std::str::from_utf8(pem).ok()).and_then(Certificate::read);
     let (Some(certificate), Some(_)) = (pem, value("tls.key")) else {
         return Finding::fail(
-            CREDENTIALS,
+            Code::Credentials,
             format!("its Secret {NATS_VOLUME} lacks a certificate (tls.crt) or its key (tls.key)"),
             advice,
         );
@@ -126,10 +125,10 @@ fn of_secret(secret: &Secret, advice: String) -> Finding {
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let end = OffsetDateTime::from_unix_timestamp(certificate.not_after).map(|end| end.date().to_string()).unwrap_or_default();
     if certificate.not_after <= now {
-        Finding::fail(CREDENTIALS, format!("the certificate in its Secret {NATS_VOLUME} ended on {end}"), advice)
+        Finding::fail(Code::Credentials, format!("the certificate in its Secret {NATS_VOLUME} ended on {end}"), advice)
     } else if certificate.ends_soon(now) {
-        Finding::warn(CREDENTIALS, format!("the certificate in its Secret {NATS_VOLUME} ends soon, on {end}"), advice)
+        Finding::warn(Code::Credentials, format!("the certificate in its Secret {NATS_VOLUME} ends soon, on {end}"), advice)
     } else {
-        Finding::ok(CREDENTIALS, format!("its Secret {NATS_VOLUME} is there, its certificate lasts until {end}"))
+        Finding::ok(Code::Credentials, format!("its Secret {NATS_VOLUME} is there, its certificate lasts until {end}"))
     }
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Node;
 
+use super::code::Code;
 use super::finding::Finding;
 
-/// Code of the nodes.
-pub const CODE: &str = "nodes";
 /// Native sidecars are on from here.
 const NEEDED: Version = (1, 29);
 /// From here kubelets end them in order, after the steps.
@@ -20,16 +19,17 @@ type Version = (u32, u32);
 
 /// The version of the API server.
 pub fn of_api_server(git_version: &str) -> Finding {
-    const CODE: &str = "api_server";
     match version(git_version) {
         Some(version) if version < NEEDED => {
             let words = format!("the API server is {git_version}, and drops what makes a sidecar one");
-            Finding::fail(CODE, words, "update the cluster to 1.29 or newer; 1.31 or newer is advised")
+            Finding::fail(Code::ApiServer, words, "update the cluster to 1.29 or newer; 1.31 or newer is advised")
         }
-        Some(_) => Finding::ok(CODE, format!("the API server is {git_version}")),
-        None => {
-            Finding::warn(CODE, format!("the API server's version `{git_version}` cannot be read"), "it must be 1.29 or newer")
-        }
+        Some(_) => Finding::ok(Code::ApiServer, format!("the API server is {git_version}")),
+        None => Finding::warn(
+            Code::ApiServer,
+            format!("the API server's version `{git_version}` cannot be read"),
+            "it must be 1.29 or newer",
+        ),
     }
 }
 
@@ -42,7 +42,7 @@ pub fn judge(nodes: &[Node]) -> Vec<Finding> {
         by_version.entry((version(told), told)).or_default().push(node.metadata.name.as_deref().unwrap_or_default());
     }
     if by_version.is_empty() {
-        return vec![Finding::ok(CODE, "there are no nodes yet")];
+        return vec![Finding::ok(Code::Nodes, "there are no nodes yet")];
     }
     by_version.into_iter().map(|((version, told), names)| of_version(version, told, &names)).collect()
 }
@@ -59,19 +59,19 @@ fn of_version(version: Option<Version>, told: &str, names: &[&str]) -> Finding {
     }
     match version {
         None => Finding::warn(
-            CODE,
+            Code::Nodes,
             format!("{nodes} a kubelet of unknown version `{told}`"),
             format!("it must be 1.29 or newer: {which}"),
         ),
         Some(version) if version < NEEDED => {
             let advice =
                 format!("update to 1.29 or newer, 1.31 is advised; there a sidecar never ends and holds its pod: {which}");
-            Finding::fail(CODE, words, advice)
+            Finding::fail(Code::Nodes, words, advice)
         }
         Some(version) if version < ADVISED => {
-            Finding::warn(CODE, words, format!("1.31 or newer is advised, which ends sidecars in order: {which}"))
+            Finding::warn(Code::Nodes, words, format!("1.31 or newer is advised, which ends sidecars in order: {which}"))
         }
-        Some(_) => Finding::ok(CODE, words),
+        Some(_) => Finding::ok(Code::Nodes, words),
     }
 }
 

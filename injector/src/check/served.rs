@@ -1,4 +1,4 @@
-//! The certificate that the injector serves: from its Secret, else from a handshake with it.
+//! The certificate that the injector serves: as a handshake with it shows, and as its Secret has it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,31 +16,32 @@ use tokio_rustls::TlsConnector;
 use super::Names;
 use crate::read::Read;
 
-const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+/// Who cannot reach the Service, from outside the cluster, should not wait long for it.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(3);
 
 /// A chain, leaf first, and where it was seen.
 #[derive(Clone, Debug)]
 pub struct Served {
     /// The chain.
     pub chain: Vec<CertificateDer<'static>>,
-    /// In words: `as Secret a/b has it`.
+    /// In words: `the Secret a/b has`, `a handshake with a:1 shows`.
     pub source: String,
 }
 
 /// What the Secret has, or why nothing can be said from it.
-pub fn of_secret(secret: Read<Secret>, names: &Names) -> (Option<Served>, String) {
+pub fn of_secret(secret: Read<Secret>, names: &Names) -> Result<Served, String> {
     let name = format!("{}/{}", names.namespace, names.secret);
     let pem = match secret {
         Read::Found(secret) => secret.data.and_then(|mut data| data.remove("tls.crt")),
-        Read::Absent => return (None, format!("there is no Secret {name}")),
-        Read::Forbidden => return (None, format!("you may not read the Secret {name}")),
+        Read::Absent => return Err(format!("there is no Secret {name}")),
+        Read::Forbidden => return Err(format!("you may not read the Secret {name}")),
     };
     let pem = pem.map(|bytes| bytes.0).unwrap_or_default();
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
     if chain.is_empty() {
-        return (None, format!("the Secret {name} has no certificate in `tls.crt`"));
+        return Err(format!("the Secret {name} has no certificate in `tls.crt`"));
     }
-    (Some(Served { chain, source: format!("as the Secret {name} has it") }), String::new())
+    Ok(Served { chain, source: format!("the Secret {name} has") })
 }
 
 /// What a handshake with the address that an entry names shows, or why it did not come about.
@@ -50,7 +51,7 @@ pub async fn by_handshake(webhook: &Value) -> Result<Served, String> {
     let chain = tokio::time::timeout(HANDSHAKE_TIME, handshake(&host, port)).await;
     let chain = chain.unwrap_or_else(|elapsed| Err(elapsed.into()));
     let chain = chain.map_err(|error| format!("no handshake with {place} came about: {error:#}"))?;
-    Ok(Served { chain, source: format!("as a handshake with {place} shows it") })
+    Ok(Served { chain, source: format!("a handshake with {place} shows") })
 }
 
 /// Host and port that the API server calls.

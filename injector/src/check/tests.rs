@@ -1,8 +1,10 @@
 use k8s_openapi::api::core::v1::{Node, Secret, Service};
 use kube::api::ObjectMeta;
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::finding::{Level, exit_code, tell};
+use super::served::Served;
 use super::*;
 
 fn names() -> Names {
@@ -18,7 +20,9 @@ fn webhook() -> Value {
     json!({
         "name": "pods",
         "clientConfig": { "service": { "namespace": "agent-comms", "name": "injector", "path": "/mutate" } },
+        "rules": [{ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"] }],
         "failurePolicy": "Ignore",
+        "reinvocationPolicy": "IfNeeded",
         "namespaceSelector": { "matchExpressions": [{ "key": "agent-comms.dev/inject", "operator": "In", "values": ["enabled"] }] },
     })
 }
@@ -46,9 +50,34 @@ fn an_entry_must_call_the_injector() {
     check_webhook(at("/clientConfig", json!({})), &[("webhook_target", Level::Fail)]);
     check_webhook(at("/clientConfig", json!({ "url": "https://[::1]:9/mutate" })), &[("webhook_target", Level::Warn)]);
     check_webhook(at("/clientConfig", json!({ "url": "https://[::1]:9/" })), &[("webhook_target", Level::Fail)]);
+    check_webhook(at("/rules", json!([])), &[("webhook_rules", Level::Fail)]);
+    check_webhook(at("/rules/0/operations", json!(["UPDATE"])), &[("webhook_rules", Level::Fail)]);
+    check_webhook(at("/rules/0/resources", json!(["*"])), &[]);
+    check_webhook(at("/reinvocationPolicy", json!("Never")), &[("webhook_rules", Level::Warn)]);
     check_webhook(at("/failurePolicy", json!("Fail")), &[("failure_policy", Level::Warn)]);
     check_webhook(at("/namespaceSelector", json!({})), &[("namespace_selector", Level::Warn)]);
     assert_eq!(told(&webhook::judge(&json!({}), &names())), [("webhook_configuration", Level::Fail)]);
+}
+
+#[test]
+fn another_certificate_than_the_secret_has_is_told() {
+    let certificate = || rcgen::generate_simple_self_signed(vec!["injector".to_owned()]).unwrap().cert.der().clone();
+    let (one, other) = (certificate(), certificate());
+    let served =
+        |leaf: &CertificateDer<'static>, source: &str| Ok(Served { chain: vec![leaf.clone()], source: source.to_owned() });
+    let level = |shown: Result<Served, String>, stored: Result<Served, String>| {
+        let mut judge = certificate::Judge::default();
+        judge.look(&webhook(), shown, &stored);
+        let findings = judge.findings();
+        assert_eq!(told(&findings)[1], ("ca_bundle", Level::Fail), "there is none");
+        (findings[0].code, findings[0].level)
+    };
+    let not = || Err("it is not known".to_owned());
+    assert_eq!(level(served(&one, "A shows"), served(&one, "S has")), ("served", Level::Ok));
+    assert_eq!(level(served(&one, "A shows"), served(&other, "S has")), ("served", Level::Warn));
+    assert_eq!(level(served(&one, "A shows"), not()), ("served", Level::Ok));
+    assert_eq!(level(not(), served(&one, "S has")), ("served", Level::Unknown));
+    assert_eq!(level(not(), not()), ("served", Level::Unknown));
 }
 
 #[test]
@@ -121,8 +150,56 @@ fn sidecars_need_the_secret_of_their_namespace() {
 }
 
 #[test]
+fn a_pod_that_asks_where_nobody_hears_is_told() {
+    let pod = |namespace: &str, name: &str| json!({ "metadata": { "namespace": namespace, "name": name } });
+    let list = |pods: Value| Read::Found(serde_json::from_value(json!({ "metadata": {}, "items": pods })).unwrap());
+    let enabled = namespaces::enabled(&[namespace("steps", "agent-comms.dev/inject", "enabled")], "agent-comms");
+    assert_eq!(pods::judge(&list(json!([pod("steps", "a")])), &enabled).level, Level::Ok);
+    let told = pods::judge(&list(json!([pod("steps", "a"), pod("other", "b")])), &enabled);
+    assert_eq!(told.level, Level::Warn);
+    assert!(told.words.starts_with("1 pod asks by the label") && told.words.ends_with(": other/b"), "{told:?}");
+    assert_eq!(pods::judge(&Read::Forbidden, &enabled).level, Level::Unknown);
+}
+
+#[track_caller]
+fn check_range(limits: &Value, expected: Option<&str>) {
+    let ranges = json!({ "metadata": {}, "items": [{ "metadata": { "name": "all" }, "spec": { "limits": [limits] } }] });
+    let enabled = namespaces::enabled(&[namespace("steps", "agent-comms.dev/inject", "enabled")], "agent-comms");
+    let findings =
+        ranges::judge(&enabled, &[Read::Found(serde_json::from_value(ranges).unwrap())], &crate::options::Resources::default());
+    let demand = findings.iter().find(|finding| finding.level == Level::Fail).map(|finding| finding.words.as_str());
+    assert_eq!(demand, expected);
+}
+
+#[test]
+fn a_limit_range_that_refuses_the_sidecar_is_told() {
+    check_range(&json!({ "type": "Container", "min": { "memory": "24Mi" }, "max": { "cpu": "500m", "memory": "64Mi" } }), None);
+    check_range(
+        &json!({ "type": "Container", "min": { "memory": "128Mi" } }),
+        Some(
+            "its LimitRange all gives a container at least 128Mi of memory, and a sidecar has 24Mi/64Mi: pods with one are refused",
+        ),
+    );
+    check_range(
+        &json!({ "type": "Container", "max": { "cpu": "0.1" } }),
+        Some("its LimitRange all gives a container at most 0.1 of cpu, and a sidecar has 10m/500m: pods with one are refused"),
+    );
+    check_range(
+        &json!({ "type": "Container", "maxLimitRequestRatio": { "cpu": "4" } }),
+        Some(
+            "its LimitRange all lets a limit of cpu be 4 times the request, and a sidecar has 10m/500m: pods with one are refused",
+        ),
+    );
+    check_range(&json!({ "type": "Container", "maxLimitRequestRatio": { "cpu": "50" } }), None);
+    check_range(&json!({ "type": "Pod", "min": { "memory": "1Gi" } }), None);
+    let enabled = namespaces::enabled(&[namespace("steps", "agent-comms.dev/inject", "enabled")], "agent-comms");
+    let unknown = ranges::judge(&enabled, &[Read::Forbidden], &crate::options::Resources::default());
+    assert_eq!(told(&unknown), [("limit_range", Level::Unknown)]);
+}
+
+#[test]
 fn findings_are_told_with_what_to_do_and_coloured_on_a_terminal_alone() {
-    let findings = [Finding::ok("nodes", "fine"), Finding::fail("credentials", "none", "make some").of("steps")];
+    let findings = [Finding::ok(Code::Nodes, "fine"), Finding::fail(Code::Credentials, "none", "make some").of("steps")];
     let text = |has_colours| {
         let mut out = Vec::new();
         tell(&mut out, &findings, has_colours).unwrap();

@@ -74,6 +74,9 @@ pub struct ExplainArgs {
     /// How to reach the API server, a kubeconfig file; by default `KUBECONFIG`, else the service account
     #[arg(long, requires = "pod", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; by default the current one
+    #[arg(long, requires = "pod", value_name = "NAME")]
+    pub context: Option<String>,
     /// Namespace of the injector, whose pods never get a sidecar
     #[arg(long, env = "AGENT_COMMS_NAMESPACE", default_value = "agent-comms", value_name = "NAME")]
     pub injector_namespace: String,

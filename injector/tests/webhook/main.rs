@@ -13,3 +13,4 @@ mod reviews;
 mod scratch;
 mod server;
 mod shapes;
+mod tokenless;

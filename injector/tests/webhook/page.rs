@@ -4,6 +4,7 @@ use std::path::Path;
 
 use injector::annotations;
 use injector::certificates::metrics::{CertificateMetrics, StepLabels};
+use injector::check::code::Code;
 use injector::metrics::{DecisionLabels, EventMetrics, Metrics, MissMetrics, OwnerMetrics, RefusalLabels};
 use injector::policy::Reason;
 use prometheus_client::registry::Registry;
@@ -51,6 +52,12 @@ fn metrics() -> String {
     format!("| metric | is a | tells |\n|---|---|---|\n{}", rows.concat())
 }
 
+/// Everything that `check` looks at.
+fn codes() -> String {
+    let rows = Code::ALL.map(|code| format!("| `{}` | {} |\n", code.text(), code.meaning()));
+    format!("| code | right when |\n|---|---|\n{}", rows.concat())
+}
+
 /// Puts the table between its marks.
 fn with_table(page: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- {name}: made from the program -->\n"), format!("<!-- end of {name} -->\n"));
@@ -64,7 +71,8 @@ fn the_tables_of_the_page_are_what_the_program_does() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/injector.md");
     let written = std::fs::read_to_string(&path).unwrap();
     let mut page = written.clone();
-    for (name, table) in [("annotations", annotations::table()), ("reasons", reasons()), ("metrics", metrics())] {
+    let tables = [("annotations", annotations::table()), ("reasons", reasons()), ("codes", codes()), ("metrics", metrics())];
+    for (name, table) in tables {
         page = with_table(&page, name, &table);
     }
     if page != written {

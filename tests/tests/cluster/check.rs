@@ -4,7 +4,7 @@ use clap::Parser as _;
 use injector::check;
 use injector::check::finding::{Finding, Level, exit_code};
 use injector::cli::{Cli, Command};
-use k8s_openapi::api::core::v1::{Namespace, Node, Secret, Service};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, Node, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use neighbours::Kubernetes;
@@ -12,7 +12,7 @@ use neighbours::kubernetes::Access;
 use serde_json::{Value, json};
 
 use crate::access::may;
-use crate::ground::{Ground, eventually, step};
+use crate::ground::{Ground, eventually, from_json, step};
 use crate::misses::enable;
 
 /// What is not right: code, level and object of each.
@@ -86,7 +86,10 @@ async fn what_is_wrong_is_told_with_what_to_do() {
     let by_url: Unhappy<'_> = vec![("webhook_target", Level::Warn, entry), ("namespace_selector", Level::Warn, entry)];
     let findings = look(&ground, admin).await.unwrap();
     assert_eq!((unhappy(&findings), exit_code(&findings)), (by_url.clone(), 0), "{findings:#?}");
-    assert!(words(&findings, "ca_bundle").contains("as the Secret checked/agent-comms-injector-certificate has it"));
+    let place = format!("a handshake with localhost:{} shows", replica.address.port());
+    let same = format!("{place} the certificate that the Secret checked/agent-comms-injector-certificate has");
+    assert_eq!(words(&findings, "served"), same);
+    assert_eq!(words(&findings, "ca_bundle"), format!("its caBundle verifies the certificate that {place}"));
     assert_eq!(words(&findings, "namespaces"), format!("1 enabled: {steps}"));
     assert_eq!(words(&findings, "misses"), "every pod that should have a sidecar has one");
 
@@ -96,11 +99,11 @@ async fn what_is_wrong_is_told_with_what_to_do() {
     let findings = look(&ground, &reader).await.unwrap();
     let unknown = [("nodes", Level::Unknown, None), ("namespaces", Level::Unknown, None)];
     assert_eq!((unhappy(&findings), exit_code(&findings)), ([by_url.clone(), unknown.to_vec()].concat(), 0));
-    let place = format!("as a handshake with localhost:{} shows it", replica.address.port());
-    assert!(words(&findings, "ca_bundle").contains(&place), "{findings:#?}");
+    assert_eq!(words(&findings, "served"), format!("{place} a certificate"));
+    assert_eq!(words(&findings, "ca_bundle"), format!("its caBundle verifies the certificate that {place}"));
     grant(&ground, &reader, "", "namespaces").await;
     let findings = look(&ground, &reader).await.unwrap();
-    let unknown = ["nodes", "credentials", "misses"].map(|code| (code, Level::Unknown, None));
+    let unknown = ["nodes", "pod_label", "limit_range", "credentials", "misses"].map(|code| (code, Level::Unknown, None));
     assert_eq!(unhappy(&findings), [by_url.clone(), unknown.to_vec()].concat());
     let stranger = kubernetes.user("stranger", "strangers").unwrap();
     let unknown = ["webhook_configuration", "nodes", "namespaces"].map(|code| (code, Level::Unknown, None));
@@ -113,14 +116,24 @@ async fn what_is_wrong_is_told_with_what_to_do() {
     make_node(&ground, "old", "v1.28.15").await;
     ground.make_namespace("checked-more", &json!({})).await;
     label(&ground, "checked-more", "true").await;
+    let mut asking = serde_json::to_value(step("asking")).unwrap();
+    asking["metadata"]["labels"] = json!({ "agent-comms.dev/inject": "enabled" });
+    ground.pods("checked-more").create(&PostParams::default(), &from_json(asking)).await.unwrap();
+    let range =
+        json!({ "metadata": { "name": "all" }, "spec": { "limits": [{ "type": "Container", "min": { "memory": "1Gi" } }] } });
+    let range: LimitRange = serde_json::from_value(range).unwrap();
+    Api::namespaced(ground.client.clone(), &steps).create(&PostParams::default(), &range).await.unwrap();
     let secrets = Api::<Secret>::namespaced(ground.client.clone(), &steps);
     secrets.delete("agent-comms-nats", &DeleteParams::default()).await.unwrap();
     let findings = look(&ground, admin).await.unwrap();
     let mut expected = by_url;
     expected.extend([
+        ("served", Level::Unknown, entry),
         ("ca_bundle", Level::Fail, entry),
         ("nodes", Level::Fail, None),
         ("namespace_label", Level::Warn, Some("checked-more")),
+        ("pod_label", Level::Warn, None),
+        ("limit_range", Level::Fail, Some(steps.as_str())),
         ("credentials", Level::Fail, Some(steps.as_str())),
         ("misses", Level::Warn, None),
     ]);
@@ -137,6 +150,7 @@ async fn what_is_wrong_is_told_with_what_to_do() {
     let of_bundle = findings.iter().find(|finding| finding.code == "ca_bundle").unwrap();
     assert_eq!(of_bundle.level, Level::Unknown);
     assert!(of_bundle.words.contains("you may not read the Secret") && of_bundle.words.contains("no handshake"), "{of_bundle:?}");
+    assert!(words(&findings, "served").starts_with("not verified from here: no handshake with localhost:"), "{findings:#?}");
     drop(kubernetes);
     assert!(look(&ground, admin).await.is_err(), "a cluster that is gone was looked at");
 }
