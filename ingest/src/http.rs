@@ -33,6 +33,7 @@ use crate::live::Hub;
 use crate::settled::Settled;
 
 pub use host::check_open;
+use problem::Problem;
 
 /// How long a client may take to send the head of a request, and a connection may stay idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -56,11 +57,37 @@ pub struct State {
     pub settled: watch::Receiver<Settled>,
 }
 
+/// How long a request waits for the watermark: longer than it takes to be read after a start, and to reach a message that
+/// a viewer was shown before it was stored.
+const SETTLING: Duration = Duration::from_secs(2);
+
 impl State {
-    /// Where history ends for sure, and a live stream goes on; nothing while it is not known.
-    #[must_use]
-    pub fn settled(&self) -> Option<Cursor> {
-        self.settled.borrow().known()
+    /// Where history ends for sure, and a live stream goes on. Above it rows may still appear below others, and change.
+    ///
+    /// # Errors
+    /// When that is not known, for two seconds.
+    pub async fn settled(&self) -> Result<Cursor, Problem> {
+        let known = self.reaching(Cursor::default()).await;
+        known.ok_or_else(|| Problem::unavailable("how far history goes is not known yet, because the stream was not reached"))
+    }
+
+    /// Where history ends for sure, once that is at or beyond this position.
+    ///
+    /// # Errors
+    /// When it is not, though the position may hold a message that was said already.
+    pub async fn settled_at(&self, position: Cursor) -> Result<Cursor, Problem> {
+        let settled = self.settled().await?;
+        if settled >= position || !self.live.may_hold(position) {
+            return Ok(settled);
+        }
+        let reached = self.reaching(position).await;
+        reached.ok_or_else(|| Problem::unavailable(format!("message `{position}` is not stored yet")))
+    }
+
+    async fn reaching(&self, position: Cursor) -> Option<Cursor> {
+        let mut settled = self.settled.clone();
+        let reached = settled.wait_for(|settled| settled.known().is_some_and(|watermark| watermark >= position));
+        tokio::time::timeout(SETTLING, reached).await.ok()?.ok()?.known()
     }
 }
 

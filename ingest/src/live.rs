@@ -139,6 +139,13 @@ impl Hub {
         self.0.ring().is_open()
     }
 
+    /// Whether the stream may hold a message at this position: it does not reach so far, or that is not known.
+    #[must_use]
+    pub fn may_hold(&self, position: Cursor) -> bool {
+        let ring = self.0.ring();
+        !ring.is_open() || position <= ring.head()
+    }
+
     /// A viewer.
     #[must_use]
     pub fn subscribe(&self, filter: Filter, start: Start) -> Subscription {

@@ -11,6 +11,7 @@ mod breaks;
 mod crashes;
 mod days;
 mod discarded;
+mod history;
 mod live;
 mod read;
 mod serving;

@@ -80,7 +80,7 @@ async fn table_and_live_agree_on_what_a_message_is_and_whom_it_is_for() {
         let texts = |list: &[StoredMessage]| list.iter().map(ingest::api::event::data).collect::<Vec<_>>();
         assert_eq!(texts(&found), texts(&expected));
 
-        let page = messages::before(&table.pool, &filter, None, 4).await.unwrap();
+        let page = messages::before(&table.pool, &filter, None, LAST, 4).await.unwrap();
         assert_eq!(page.messages, expected[expected.len().saturating_sub(4)..], "{filter:?}");
         assert_eq!(page.older, expected.len() > 4);
 
@@ -101,7 +101,7 @@ async fn pages_walk_back_to_the_first_message_without_gap_or_repeat() {
     let mut walked = Vec::new();
     let mut before = None;
     loop {
-        let page = messages::before(&table.pool, &filter, before, 4).await.unwrap();
+        let page = messages::before(&table.pool, &filter, before, LAST, 4).await.unwrap();
         before = page.messages.first().map(|message| message.cursor);
         walked.splice(0..0, page.messages);
         if !page.older {
@@ -118,13 +118,13 @@ async fn a_message_is_found_with_its_neighbours() {
         table.insert(&stored(sequence, "workflow.demo.build.u1.agent.codex.log", r#"{"content":"x"}"#)).await;
         table.insert(&stored(sequence + 100, "workflow.demo.other.u2.agent.codex.log", r#"{"content":"y"}"#)).await;
     }
-    let found = messages::around(&table.pool, at(5), 2).await.unwrap().unwrap();
+    let found = messages::around(&table.pool, at(5), 2, LAST).await.unwrap().unwrap();
     let cursors: Vec<i64> = found.messages.iter().map(|message| message.cursor.sequence).collect();
     assert_eq!((cursors, found.older, found.newer), (vec![3, 4, 5, 6, 7], true, true));
-    let found = messages::around(&table.pool, at(9), 20).await.unwrap().unwrap();
+    let found = messages::around(&table.pool, at(9), 20, LAST).await.unwrap().unwrap();
     assert_eq!((found.messages.len(), found.older, found.newer), (9, false, false));
-    assert!(messages::around(&table.pool, at(50), 2).await.unwrap().is_none());
-    assert!(messages::one(&table.pool, Cursor { epoch: 2, sequence: 5 }).await.unwrap().is_none());
+    assert!(messages::around(&table.pool, at(50), 2, LAST).await.unwrap().is_none());
+    assert!(messages::one(&table.pool, Cursor { epoch: 2, sequence: 5 }, LAST).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -20,17 +20,17 @@ const CHUNK: usize = 200;
 /// `GET /api/agents/runs/{id}/messages/export.jsonl`.
 pub async fn of_run(state: &State, id: &str, query: &Query) -> Result<Answer, Problem> {
     let filter = messages::run_filter(state, id, query).await?;
-    Ok(answer::attachment(lines(state, filter), &format!("{id}.jsonl")))
+    Ok(answer::attachment(lines(state, filter).await?, &format!("{id}.jsonl")))
 }
 
 /// `GET /api/agents/channels/general/messages/export.jsonl`.
-pub fn of_channel(state: &State, channel: &str, query: &Query) -> Result<Answer, Problem> {
+pub async fn of_channel(state: &State, channel: &str, query: &Query) -> Result<Answer, Problem> {
     let filter = messages::channel_filter(channel, query)?;
-    Ok(answer::attachment(lines(state, filter), &format!("{channel}.jsonl")))
+    Ok(answer::attachment(lines(state, filter).await?, &format!("{channel}.jsonl")))
 }
 
-fn lines(state: &State, filter: Filter) -> Answer {
-    let up_to = state.settled().unwrap_or(Cursor { epoch: i64::MAX, sequence: i64::MAX });
+async fn lines(state: &State, filter: Filter) -> Result<Answer, Problem> {
+    let up_to = state.settled().await?;
     let start = Some(Cursor { epoch: i64::MIN, sequence: 0 });
     let pool = state.pool.clone();
     let parts = stream::unfold((start, filter, pool), move |(position, filter, pool)| async move {
@@ -49,5 +49,5 @@ fn lines(state: &State, filter: Filter) -> Answer {
         }
         Some((Ok::<Bytes, io::Error>(part.freeze()), (next, filter, pool)))
     });
-    answer::stream("application/x-ndjson", parts)
+    Ok(answer::stream("application/x-ndjson", parts))
 }

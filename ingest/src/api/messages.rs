@@ -24,7 +24,7 @@ pub struct History {
     /// The messages, oldest first, and whether there are older ones.
     pub page: Page,
     /// Everything that matches at or below it is told, here or on older pages.
-    pub as_of: Option<Cursor>,
+    pub as_of: Cursor,
 }
 
 /// `GET /api/agents/runs/{id}/messages`.
@@ -42,7 +42,8 @@ pub async fn of_channel(state: &State, channel: &str, query: &Query) -> Result<A
 pub async fn around(state: &State, cursor: &str, query: &Query) -> Result<Answer, Problem> {
     let position = position(cursor)?;
     let context = parameters::limit(query, "context", DEFAULT_CONTEXT, MOST_CONTEXT)?;
-    let found = read::messages::around(&state.pool, position, context).await?.ok_or_else(|| unknown(cursor))?;
+    let up_to = state.settled_at(position).await?;
+    let found = read::messages::around(&state.pool, position, context, up_to).await?.ok_or_else(|| unknown(cursor))?;
     let body = document(
         &found.messages,
         &[("cursor", position.to_string().into()), ("older", found.older.into()), ("newer", found.newer.into())],
@@ -53,7 +54,9 @@ pub async fn around(state: &State, cursor: &str, query: &Query) -> Result<Answer
 /// `GET /api/agents/messages/{cursor}/content`: what a message says, whole, as text. With `part=output` or
 /// `part=arguments` that of its tool.
 pub async fn content(state: &State, cursor: &str, query: &Query) -> Result<Answer, Problem> {
-    let found = read::messages::one(&state.pool, position(cursor)?).await?.ok_or_else(|| unknown(cursor))?;
+    let position = position(cursor)?;
+    let up_to = state.settled_at(position).await?;
+    let found = read::messages::one(&state.pool, position, up_to).await?.ok_or_else(|| unknown(cursor))?;
     let tool = found.message.tool.as_ref();
     let output = || tool.and_then(message::Tool::output).map(event::text_of);
     let arguments = || tool.and_then(message::Tool::arguments).map(event::text_of);
@@ -89,18 +92,10 @@ pub fn channel_filter(channel: &str, query: &Query) -> Result<Filter, Problem> {
 /// The newest messages, of those below `before` where it is given.
 ///
 /// # Errors
-/// When history cannot be read.
+/// When history cannot be read, or how far it goes is not known.
 pub async fn history(state: &State, filter: &Filter, before: Option<Cursor>, limit: usize) -> Result<History, Problem> {
-    // Above the watermark rows may still appear below others: they are left to the live stream.
-    let settled = state.settled();
-    let end = settled.map(|settled| Cursor { sequence: settled.sequence.saturating_add(1), ..settled });
-    let before = match (before, end) {
-        (Some(before), Some(end)) => Some(before.min(end)),
-        (before, end) => before.or(end),
-    };
-    let page = read::messages::before(&state.pool, filter, before, limit).await?;
-    // While the watermark is not known, a stream from before the page repeats what its reader has, and misses nothing.
-    let as_of = settled.or_else(|| page.messages.first().map(|first| first.cursor));
+    let as_of = state.settled().await?;
+    let page = read::messages::before(&state.pool, filter, before, as_of, limit).await?;
     Ok(History { page, as_of })
 }
 
@@ -109,7 +104,7 @@ async fn page(state: &State, filter: &Filter, query: &Query) -> Result<Answer, P
     let mut history = history(state, filter, parameters::cursor(query, "before")?, limit).await?;
     let next = history.page.messages.first().filter(|_| history.page.older).map(|first| first.cursor.to_string());
     history.page.messages.reverse();
-    let as_of = history.as_of.map(|cursor| cursor.to_string());
+    let as_of = history.as_of.to_string();
     Ok(answer::json(document(&history.page.messages, &[("next", next.into()), ("as_of", as_of.into())])))
 }
 

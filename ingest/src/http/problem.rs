@@ -37,6 +37,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// It cannot be answered at the moment; asked again in a second, it may be.
+    #[must_use]
+    pub fn unavailable(what: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{what}; try again"))
+    }
+
     /// Adds a member.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
@@ -66,7 +72,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         // Told here with its whole chain; the reader of the answer can do nothing about it but try again.
         tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "history cannot be read");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "history cannot be read at the moment; try again")
+        Self::unavailable("history cannot be read at the moment")
     }
 }
 

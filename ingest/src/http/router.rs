@@ -1,7 +1,7 @@
 //! Which answer belongs to a request.
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HOST, HeaderValue};
+use hyper::header::{ALLOW, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 
 use super::answer::{self, Answer};
@@ -18,6 +18,9 @@ pub(super) async fn answer(state: &State, loopback: bool, request: Request<Incom
     };
     if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     answer::secure(answer.headers_mut());
     answer
@@ -70,7 +73,7 @@ async fn api_answer(state: &State, segments: &[&str], query: &Query, request: &R
         ["runs", run, "messages", "export.jsonl"] | ["runs", run, "export.jsonl"] => api::export::of_run(state, run, query).await,
         ["channels", channel, "messages"] => api::messages::of_channel(state, channel, query).await,
         ["channels", channel, "messages", "export.jsonl"] | ["channels", channel, "export.jsonl"] => {
-            api::export::of_channel(state, channel, query)
+            api::export::of_channel(state, channel, query).await
         }
         ["messages", cursor] => api::messages::around(state, cursor, query).await,
         ["messages", cursor, "content"] => api::messages::content(state, cursor, query).await,

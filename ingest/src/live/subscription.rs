@@ -139,8 +139,7 @@ impl Subscription {
     }
 
     async fn begin_with_newest(&mut self, limit: usize, watermark: Cursor, reset: Option<&'static str>) -> Result<(), ReadError> {
-        let below = Cursor { sequence: watermark.sequence + 1, ..watermark };
-        let page = read::messages::before(&self.shared.pool, &self.filter, Some(below), limit).await?;
+        let page = read::messages::before(&self.shared.pool, &self.filter, None, watermark, limit).await?;
         let before_page =
             page.messages.first().map_or(watermark, |first| Cursor { sequence: first.cursor.sequence - 1, ..first.cursor });
         if let Some(reason) = reset {

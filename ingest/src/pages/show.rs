@@ -60,6 +60,6 @@ pub async fn run(state: &State, id: &str, query: &Query) -> Result<Answer, Probl
 }
 
 /// Where the live rows of a page begin: nowhere on a page of the past, else after what it shows.
-fn live(before: Option<Cursor>, as_of: Option<Cursor>) -> Option<Live> {
-    before.is_none().then_some(Live { after: as_of })
+fn live(before: Option<Cursor>, as_of: Cursor) -> Option<Live> {
+    before.is_none().then_some(Live { after: Some(as_of) })
 }

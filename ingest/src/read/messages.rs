@@ -2,7 +2,6 @@
 
 use deadpool_postgres::Pool;
 use tokio_postgres::types::ToSql;
-use uuid::Uuid;
 
 use crate::cursor::Cursor;
 use crate::filter::Filter;
@@ -43,12 +42,18 @@ pub async fn after(
     pick(pool, filter, Bounds { after, up_to }, Direction::Ascending, limit).await
 }
 
-/// The newest `limit` messages, of those below `before` where it is given.
+/// The newest `limit` messages not beyond a position, and below `before` where it is given.
 ///
 /// # Errors
 /// When PostgreSQL cannot answer.
-pub async fn before(pool: &Pool, filter: &Filter, before: Option<Cursor>, limit: usize) -> Result<Page, ReadError> {
-    let up_to = before.map_or(LAST, |cursor| Cursor { sequence: cursor.sequence - 1, ..cursor });
+pub async fn before(
+    pool: &Pool,
+    filter: &Filter,
+    before: Option<Cursor>,
+    up_to: Cursor,
+    limit: usize,
+) -> Result<Page, ReadError> {
+    let up_to = before.map_or(up_to, |cursor| up_to.min(Cursor { sequence: cursor.sequence - 1, ..cursor }));
     let bounds = Bounds { after: FIRST, up_to };
     let mut messages = pick(pool, filter, bounds, Direction::Descending, limit.saturating_add(1)).await?;
     let older = messages.len() > limit;
@@ -58,17 +63,17 @@ pub async fn before(pool: &Pool, filter: &Filter, before: Option<Cursor>, limit:
 }
 
 /// A message with up to `context` neighbours on each side: of its run, or of the shared channel where no run is vouched for.
-/// Nothing when there is no such message.
+/// Nothing beyond `up_to` is told, and nothing at all when there is no such message.
 ///
 /// # Errors
 /// When PostgreSQL cannot answer.
-pub async fn around(pool: &Pool, cursor: Cursor, context: usize) -> Result<Option<Surroundings>, ReadError> {
-    let Some(message) = one(pool, cursor).await? else {
+pub async fn around(pool: &Pool, cursor: Cursor, context: usize, up_to: Cursor) -> Result<Option<Surroundings>, ReadError> {
+    let Some(message) = one(pool, cursor, up_to).await? else {
         return Ok(None);
     };
     let filter = neighbourhood(&message);
-    let Page { mut messages, older } = before(pool, &filter, Some(cursor), context).await?;
-    let mut newer = after(pool, &filter, cursor, LAST, context.saturating_add(1)).await?;
+    let Page { mut messages, older } = before(pool, &filter, Some(cursor), up_to, context).await?;
+    let mut newer = after(pool, &filter, cursor, up_to, context.saturating_add(1)).await?;
     let more = newer.len() > context;
     newer.truncate(context);
     messages.push(message);
@@ -76,31 +81,19 @@ pub async fn around(pool: &Pool, cursor: Cursor, context: usize) -> Result<Optio
     Ok(Some(Surroundings { messages, older, newer: more }))
 }
 
-/// The message at a position.
+/// The message at a position, unless that is beyond `up_to`.
 ///
 /// # Errors
 /// When PostgreSQL cannot answer.
-pub async fn one(pool: &Pool, cursor: Cursor) -> Result<Option<StoredMessage>, ReadError> {
+pub async fn one(pool: &Pool, cursor: Cursor, up_to: Cursor) -> Result<Option<StoredMessage>, ReadError> {
+    if cursor > up_to {
+        return Ok(None);
+    }
     let client = pool.get().await?;
     let sql =
         format!("SELECT {} FROM workflow_comms.agent_messages m WHERE m.epoch = $1 AND m.stream_seq = $2 LIMIT 1", row::COLUMNS);
     let statement = client.prepare_cached(&sql).await?;
     client.query_opt(&statement, &[&cursor.epoch, &cursor.sequence]).await?.map(|found| row::stored(&found)).transpose()
-}
-
-/// The message of this id in a namespace; of several copies, the one with the lowest cursor.
-///
-/// # Errors
-/// When PostgreSQL cannot answer.
-pub async fn of_id(pool: &Pool, namespace: &str, id: Uuid) -> Result<Option<StoredMessage>, ReadError> {
-    let client = pool.get().await?;
-    let sql = format!(
-        "SELECT {} FROM workflow_comms.agent_messages m WHERE m.workflow_namespace = $1 AND m.id = $2 \
-         ORDER BY m.epoch, m.stream_seq LIMIT 1",
-        row::COLUMNS
-    );
-    let statement = client.prepare_cached(&sql).await?;
-    client.query_opt(&statement, &[&namespace, &id]).await?.map(|found| row::stored(&found)).transpose()
 }
 
 /// Which of these sequences of an epoch have a row.
@@ -116,7 +109,6 @@ pub async fn present(pool: &Pool, epoch: i64, sequences: &[i64]) -> Result<Vec<i
 }
 
 const FIRST: Cursor = Cursor { epoch: i64::MIN, sequence: 0 };
-const LAST: Cursor = Cursor { epoch: i64::MAX, sequence: i64::MAX };
 
 #[derive(Clone, Copy)]
 struct Bounds {

@@ -1,0 +1,113 @@
+//! History as it is asked for over HTTP: it ends at the watermark, whatever the table holds above.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ingest::consume::life::Life;
+use ingest::cursor::Cursor;
+use ingest::http::{State, serve};
+use ingest::live::Hub;
+use ingest::settled::Settled;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::table::{Table, stored};
+
+const RUN: &str = "workflow.demo.build.u1.agent.codex.log";
+const GENERAL: &str = "workflow.general.log.demo.build.u1.agent.codex";
+
+struct Server {
+    address: SocketAddr,
+    settled: watch::Sender<Settled>,
+    stop: CancellationToken,
+}
+
+impl Server {
+    async fn start(table: &Table, settled: Settled) -> Self {
+        let stop = CancellationToken::new();
+        let settled = watch::Sender::new(settled);
+        let life = Arc::new(Life::new(None));
+        let live = Hub::new(table.pool.clone(), settled.subscribe(), life, stop.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = State { pool: table.pool.clone(), live, settled: settled.subscribe() };
+        tokio::spawn(serve(listener, state, stop.clone()));
+        Self { address, settled, stop }
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn at(sequence: i64) -> Cursor {
+    Cursor { epoch: 1, sequence }
+}
+
+async fn nine_messages(name: &str) -> Table {
+    let table = Table::new(name).await;
+    for sequence in 1..=9 {
+        let subject = if sequence % 2 == 0 { GENERAL } else { RUN };
+        table.insert(&stored(sequence, subject, &format!(r#"{{"content":"said {sequence}"}}"#))).await;
+    }
+    table
+}
+
+#[tokio::test]
+async fn nothing_is_told_of_history_before_it_is_known_how_far_it_goes() {
+    let table = nine_messages("history_unknown").await;
+    let server = Server::start(&table, Settled::default()).await;
+    let paths = [
+        "/api/agents/runs/u1/messages",
+        "/api/agents/channels/general/messages",
+        "/api/agents/runs/u1/messages/export.jsonl",
+        "/api/agents/channels/general/messages/export.jsonl",
+        "/api/agents/messages/1.4",
+        "/api/agents/messages/1.4/content",
+        "/agents/u1",
+        "/agents/general",
+    ];
+    let answers = futures_util::future::join_all(paths.map(|path| server.get(path))).await;
+    for (path, answer) in paths.iter().zip(answers) {
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\r\nretry-after: 1\r\n"), "{path}: {answer}");
+    }
+    // Known a moment later, it is answered: no reader has to ask twice right after a start.
+    let asked = server.get(paths[0]);
+    let told = async { server.settled.send_replace(Settled::at(at(9))) };
+    let (answer, _) = tokio::join!(asked, told);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("said 9"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_lies_above_the_watermark_is_left_to_the_live_stream() {
+    let table = nine_messages("history_bounded").await;
+    let server = Server::start(&table, Settled::at(at(6))).await;
+    let page = server.get("/api/agents/runs/u1/messages").await;
+    assert!(page.contains("said 6") && !page.contains("said 7") && page.contains(r#""as_of":"1.6""#), "{page}");
+    let export = server.get("/api/agents/runs/u1/messages/export.jsonl").await;
+    assert!(export.contains("said 6") && !export.contains("said 7"), "{export}");
+    let around = server.get("/api/agents/messages/1.5").await;
+    assert!(around.contains("said 6") && !around.contains("said 7"), "{around}");
+    assert!(around.contains(r#""newer":false"#), "{around}");
+    // It may be the message, and it may be a copy of one that is still to come.
+    for path in ["/api/agents/messages/1.8", "/api/agents/messages/1.8/content"] {
+        let answer = server.get(path).await;
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\r\nretry-after: 1\r\n"), "{path}: {answer}");
+    }
+    server.settled.send_replace(Settled::at(at(9)));
+    let content = server.get("/api/agents/messages/1.8/content").await;
+    assert!(content.starts_with("HTTP/1.1 200") && content.ends_with("said 8"), "{content}");
+}
