@@ -18,6 +18,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use serde_json::Value;
 use service::accept;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,11 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 const HEADER_TIME: Duration = Duration::from_secs(10);
 /// The API server connects when it has a review, so a connection without one is not its.
 const FIRST_REQUEST_TIME: Duration = Duration::from_secs(10);
+
+/// A review takes some twenty times its size in memory while it is answered, so those that are large, and rare, are answered one
+/// after the other, on however many processors.
+const LARGE: usize = 256 << 10;
+static TURN: Semaphore = Semaphore::const_new(1);
 
 /// What the handler needs.
 #[derive(Debug)]
@@ -134,7 +140,12 @@ impl Webhook {
             return self.refuse(StatusCode::METHOD_NOT_ALLOWED, "method", "reviews come by POST");
         }
         match tokio::time::timeout(BODY_TIME, Limited::new(request.into_body(), MAX_BODY).collect()).await {
-            Ok(Ok(body)) => self.answer(&body.to_bytes()).await,
+            Ok(Ok(body)) => {
+                let body = body.to_bytes();
+                // Held to the end of the answer. The semaphore is never closed, and without a permit the answer is as good.
+                let _turn = if body.len() > LARGE { TURN.acquire().await.ok() } else { None };
+                self.answer(&body).await
+            }
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
                 self.refuse(StatusCode::PAYLOAD_TOO_LARGE, "body_size", "the body has more than 7 MiB")
             }

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use injector::cli::{Cli, Command};
 use injector::serve;
 use rustls::pki_types::CertificateDer;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -123,6 +123,22 @@ async fn a_review_is_answered_by_either_protocol() {
         }
         running.end().await;
     }
+}
+
+#[tokio::test]
+async fn many_large_reviews_at_once_are_all_answered() {
+    let running = start(b"h2").await;
+    let mut large: Value = serde_json::from_slice(&bytes("native-job")).unwrap();
+    large["request"]["object"]["spec"]["containers"][0]["env"] =
+        (0..10_000).map(|number| json!({ "name": format!("V{number}"), "value": "x".repeat(40) })).collect();
+    let large = Bytes::from(large.to_string());
+    let reviews = (0..8).map(|_| running.send(review("/mutate", large.to_vec())));
+    for (status, answer) in futures_util::future::join_all(reviews).await {
+        assert_eq!(status, StatusCode::OK);
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(answer["response"]["auditAnnotations"]["reason"], "inject");
+    }
+    running.end().await;
 }
 
 #[tokio::test]
