@@ -1,11 +1,17 @@
 //! A message with its place in the stream: what the table holds and what viewers are shown.
 //!
 //! Storing and live decode here and nowhere else, so that the row of a message and its live frame say the same. What
-//! PostgreSQL refuses is therefore mended here, before either sees it.
+//! `PostgreSQL` refuses is therefore mended here, before either sees it.
+
+mod mend;
+mod same;
 
 use message::{DecodeError, Message, Placement, Received, Timestamp};
+use uuid::Uuid;
 
 use crate::cursor::Cursor;
+
+pub use same::{Words, same_words};
 
 /// A message as stored, the same whether it was read from the stream or from the table.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,42 +36,21 @@ impl StoredMessage {
     pub fn decode(epoch: i64, received: &Received<'_>) -> Result<Self, DecodeError> {
         let decoded = message::decode(received)?;
         let mut message = decoded.message;
-        mend(&mut message);
+        mend::message(&mut message);
         Ok(Self {
             cursor: Cursor { epoch, sequence: i64::try_from(received.sequence).unwrap_or(i64::MAX) },
             created_at: Timestamp::new(received.stored_at),
-            subject: received.subject.to_owned(),
+            subject: mend::text(received.subject).into_owned(),
             verified: decoded.placement != Placement::UnverifiedGeneral,
             message,
         })
     }
-}
 
-/// Makes every field one that its column takes: no NUL in texts, numbers within the range of the column.
-fn mend(message: &mut Message) {
-    let required = [&mut message.run.namespace, &mut message.run.name, &mut message.run.uid, &mut message.agent_id].into_iter();
-    let optional = [
-        &mut message.run_id,
-        &mut message.step_id,
-        &mut message.pod,
-        &mut message.container,
-        &mut message.stage,
-        &mut message.channel,
-        &mut message.content,
-        &mut message.runtime,
-    ];
-    for text in required.chain(optional.into_iter().flatten()) {
-        if text.contains('\0') {
-            *text = text.replace('\0', "\u{fffd}");
-        }
+    /// What makes two messages copies of one: namespace and id.
+    #[must_use]
+    pub fn key(&self) -> (&str, Uuid) {
+        (&self.message.run.namespace, self.message.id)
     }
-    if message.kind.as_str().contains('\0')
-        && let Some(kind) = message::Kind::new(&message.kind.as_str().replace('\0', "\u{fffd}"))
-    {
-        message.kind = kind;
-    }
-    message.attempt = message.attempt.filter(|attempt| i32::try_from(*attempt).is_ok());
-    message.seq = message.seq.filter(|seq| i64::try_from(*seq).is_ok());
 }
 
 #[cfg(test)]
