@@ -27,7 +27,8 @@ CREATE TABLE workflow_comms.stream_epochs (
 INSERT INTO workflow_comms.stream_epochs (epoch, starts_at, reason) VALUES (1, '-infinity', 'first');
 
 -- What was said. (epoch, stream_seq) is the cursor; stream_ts, the stream's store time, never changes on redelivery, so it
--- is the partition key. Each partition also has a unique index on (workflow_namespace, id): one message, one row.
+-- is the partition key. Each partition also has a unique index on (workflow_namespace, id): one message, one row, the copy
+-- with the lowest cursor.
 CREATE TABLE workflow_comms.agent_messages (
     stream_ts timestamptz NOT NULL,
     epoch bigint NOT NULL,
@@ -64,7 +65,7 @@ CREATE INDEX agent_messages_uid ON workflow_comms.agent_messages (workflow_uid, 
 CREATE INDEX agent_messages_name ON workflow_comms.agent_messages (workflow_namespace, workflow_name, epoch, stream_seq);
 CREATE INDEX agent_messages_run_id ON workflow_comms.agent_messages (run_id, epoch, stream_seq) WHERE run_id IS NOT NULL;
 CREATE INDEX agent_messages_general ON workflow_comms.agent_messages (epoch, stream_seq) WHERE channel = 'general';
-CREATE INDEX agent_messages_cursor ON workflow_comms.agent_messages (epoch, stream_seq);
+-- Each partition also has a unique index on (epoch, stream_seq): no position twice in a day.
 
 -- Sequences above the watermark that were acknowledged and left neither a row nor a dead letter: copies of messages, and
 -- what is older than what is kept. Without them a copy would look like a message that the stream discarded.
@@ -80,7 +81,10 @@ CREATE TABLE workflow_comms.runs (
     run_key text NOT NULL,
     workflow_name text NOT NULL,
     workflow_uid text NOT NULL,
+    -- Of several, the one of the message with the highest cursor; so too the outcome, by whatever order they were stored in.
     run_id text,
+    run_id_epoch bigint NOT NULL DEFAULT 0,
+    run_id_seq bigint NOT NULL DEFAULT 0,
     runtime text,
     first_epoch bigint NOT NULL,
     first_seq bigint NOT NULL,
@@ -92,6 +96,8 @@ CREATE TABLE workflow_comms.runs (
     kinds jsonb NOT NULL,
     agents jsonb NOT NULL,
     outcome text,
+    outcome_epoch bigint NOT NULL DEFAULT 0,
+    outcome_seq bigint NOT NULL DEFAULT 0,
     preview text,
     preview_agent text,
     preview_epoch bigint NOT NULL DEFAULT 0,
@@ -117,7 +123,10 @@ CREATE TABLE workflow_comms.run_steps (
     last_epoch bigint NOT NULL,
     last_seq bigint NOT NULL,
     ended boolean NOT NULL DEFAULT false,
+    -- As the end with the highest cursor says.
     exit_code integer,
+    end_epoch bigint NOT NULL DEFAULT 0,
+    end_seq bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (workflow_namespace, run_key, step_id, pod, container)
 );
 
@@ -131,11 +140,15 @@ CREATE TABLE workflow_comms.run_sources (
     highest_seq bigint NOT NULL,
     messages bigint NOT NULL,
     ended boolean NOT NULL DEFAULT false,
+    -- As the end with the highest cursor says.
     complete boolean,
+    end_epoch bigint NOT NULL DEFAULT 0,
+    end_seq bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (workflow_namespace, run_key, pod_uid, label, generation)
 );
 
--- What could not be read or stored, with its bytes.
+-- What could not be read or stored, with its bytes; of class 'discarded', a range of sequences that the stream gave up
+-- before they were stored: the first in stream_seq, the last in error.
 CREATE TABLE workflow_comms.dead_letters (
     epoch bigint NOT NULL,
     stream_seq bigint NOT NULL,
@@ -148,4 +161,5 @@ CREATE TABLE workflow_comms.dead_letters (
     resolved_at timestamptz,
     PRIMARY KEY (epoch, stream_seq, stream_ts)
 );
+CREATE INDEX dead_letters_class ON workflow_comms.dead_letters (class, epoch, stream_seq);
 CREATE INDEX dead_letters_open ON workflow_comms.dead_letters (stream_ts) WHERE resolved_at IS NULL;

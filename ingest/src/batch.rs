@@ -8,6 +8,9 @@ use bytes::Bytes;
 use message::{RESEND_HEADER, Received, Timestamp};
 use time::{Date, OffsetDateTime};
 
+pub mod fold;
+
+use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::store::dead_letter::DeadLetter;
 use crate::stored::StoredMessage;
@@ -28,46 +31,47 @@ pub struct Delivery {
 }
 
 /// A message to store.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+#[derive(Debug, Clone)]
+pub struct Row<'a> {
     /// The message.
     pub stored: StoredMessage,
     /// Whether it may have been sent before: earlier days may hold it too.
     pub resent: bool,
+    /// What it was read from: its bytes are kept where it cannot be a row.
+    pub delivery: &'a Delivery,
 }
 
 /// What goes into one transaction.
 #[derive(Debug, Default)]
-pub struct Batch {
-    /// Messages, in the order of the key that makes them one: namespace and id, then cursor.
-    pub rows: Vec<Row>,
+pub struct Batch<'a> {
+    /// Messages, in the order of the key that makes them one: namespace and id, then cursor. Copies are among them.
+    pub rows: Vec<Row<'a>>,
     /// What could not be read.
     pub dead: Vec<DeadLetter>,
-    /// How many are older than what is kept.
-    pub expired: usize,
+    /// Those older than what is kept.
+    pub expired: Vec<Cursor>,
 }
 
-impl Batch {
+impl<'a> Batch<'a> {
     /// Sorts deliveries; those stored before `oldest` are not kept.
     #[must_use]
-    pub fn read<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>, epochs: &Epochs, oldest: Date) -> Self {
+    pub fn read(deliveries: impl IntoIterator<Item = &'a Delivery>, epochs: &Epochs, oldest: Date) -> Self {
         let mut batch = Self::default();
         for delivery in deliveries {
             if delivery.stored_at.date() < oldest {
-                batch.expired += 1;
+                batch.expired.push(delivery.cursor(epochs));
                 continue;
             }
-            match StoredMessage::decode(epochs.of_moment(Timestamp::new(delivery.stored_at)), &delivery.received()) {
-                Ok(stored) => batch.rows.push(Row { stored, resent: delivery.is_resent() }),
+            match StoredMessage::decode(delivery.cursor(epochs).epoch, &delivery.received()) {
+                Ok(stored) => batch.rows.push(Row { stored, resent: delivery.is_resent(), delivery }),
                 Err(error) => batch.dead.push(delivery.dead_letter(epochs, error.class(), &error)),
             }
         }
         // Transactions that write the same keys in the same order never wait for each other in a circle, and of two copies
-        // in one batch the lower cursor comes first and stays.
+        // in one batch the lower cursor comes first.
         batch.rows.sort_by(|one, other| {
-            let key = |row: &Row| (row.stored.message.id, row.stored.cursor);
-            let namespace = |row: &Row| row.stored.message.run.namespace.clone();
-            namespace(one).cmp(&namespace(other)).then_with(|| key(one).cmp(&key(other)))
+            let (one, other) = (&one.stored, &other.stored);
+            one.key().cmp(&other.key()).then_with(|| one.cursor.cmp(&other.cursor))
         });
         // Delivered again before it was acknowledged, a message can stand beside itself: it must not count twice.
         batch.rows.dedup_by_key(|row| (row.stored.message.id, row.stored.cursor));
@@ -87,16 +91,24 @@ impl Delivery {
     /// As a dead letter of this class.
     #[must_use]
     pub fn dead_letter(&self, epochs: &Epochs, class: &'static str, error: &dyn std::error::Error) -> DeadLetter {
+        let Cursor { epoch, sequence } = self.cursor(epochs);
         DeadLetter {
-            epoch: epochs.of_moment(Timestamp::new(self.stored_at)),
-            sequence: i64::try_from(self.sequence).unwrap_or(i64::MAX),
+            epoch,
+            sequence,
             stored_at: self.stored_at,
-            subject: self.subject.clone(),
+            subject: self.subject.replace('\0', "\u{fffd}"),
             headers: self.headers.as_ref().map(headers_json),
             payload: self.payload.clone(),
             class,
             error: service::causes::in_one_line(error).replace('\0', "\u{fffd}"),
         }
+    }
+
+    /// Its position.
+    #[must_use]
+    pub fn cursor(&self, epochs: &Epochs) -> Cursor {
+        let epoch = epochs.of_moment(Timestamp::new(self.stored_at));
+        Cursor { epoch, sequence: i64::try_from(self.sequence).unwrap_or(i64::MAX) }
     }
 
     fn received(&self) -> Received<'_> {

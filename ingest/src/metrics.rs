@@ -30,6 +30,7 @@ struct Reason {
 pub struct Metrics {
     rows: Counter,
     repeated: Counter,
+    replaced: Counter,
     expired: Counter,
     dead_letters: Family<Class, Counter>,
     failures: Family<Class, Counter>,
@@ -48,6 +49,7 @@ impl Default for Metrics {
         Self {
             rows: Counter::default(),
             repeated: Counter::default(),
+            replaced: Counter::default(),
             expired: Counter::default(),
             dead_letters: Family::default(),
             failures: Family::default(),
@@ -69,6 +71,8 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("agentcomms_ingest");
         registry.register("rows", "Messages stored", self.rows.clone());
         registry.register("repeated_rows", "Messages that were stored before", self.repeated.clone());
+        let replaced = "Messages that took the place of a copy of theirs that was stored before them";
+        registry.register("replaced_rows", replaced, self.replaced.clone());
         registry.register("expired_rows", "Messages older than what is kept", self.expired.clone());
         registry.register("dead_letters", "Messages that could not be read or stored", self.dead_letters.clone());
         registry.register("store_failures", "Transactions that failed", self.failures.clone());
@@ -85,13 +89,14 @@ impl Metrics {
     }
 
     /// Counts a committed batch.
-    pub fn stored(&self, batch: &Batch, inserted: Inserted, took: Duration) {
+    pub fn stored(&self, batch: &Batch<'_>, inserted: &Inserted, took: Duration) {
         let count = |counter: &Counter, number: usize| counter.inc_by(u64::try_from(number).unwrap_or(u64::MAX));
         count(&self.rows, inserted.rows);
         count(&self.repeated, inserted.repeated);
-        count(&self.expired, batch.expired);
-        for letter in &batch.dead {
-            self.dead_letters.get_or_create(&Class { class: letter.class }).inc();
+        count(&self.replaced, inserted.replaced);
+        count(&self.expired, batch.expired.len());
+        for class in &inserted.dead {
+            self.dead_letters.get_or_create(&Class { class }).inc();
         }
         self.batch_rows.observe(f64::from(u32::try_from(batch.rows.len()).unwrap_or(u32::MAX)));
         self.batch_duration.observe(took.as_secs_f64());

@@ -4,7 +4,7 @@
 //! it returns, whatever the table holds.
 
 pub mod messages;
-mod row;
+pub(crate) mod row;
 pub mod runs;
 
 /// Why something could not be read.

@@ -24,6 +24,8 @@ pub(crate) enum Lock {
     Partitions = 0x6163_0002,
     /// Adding a life of the stream.
     Epochs = 0x6163_0003,
+    /// Cutting ranges that are told as discarded.
+    Discarded = 0x6163_0004,
 }
 
 impl Lock {

@@ -20,7 +20,7 @@ fn delivery(sequence: u64, stored_at: OffsetDateTime, id: &str, resent: bool) ->
     Delivery {
         subject: "workflow.demo.build.u-1.agent.a.message".to_owned(),
         headers: Some(headers),
-        payload: format!(r#"{{"v":1,"id":"{id}","content":"{sequence}"}}"#).into(),
+        payload: format!(r#"{{"v":1,"id":"{id}","content":"said"}}"#).into(),
         stored_at,
         sequence,
     }
@@ -51,7 +51,8 @@ async fn each_side_of_midnight_has_its_partition_and_a_resent_copy_is_known_on_t
     let (one, other) = tokio::join!(mine.ensure(&pool, &days, after), others.ensure(&pool, &days, after));
     one.and(other).expect("partitions");
     assert_eq!(insert(&pool, &batch, &Epochs::first()).await.expect("stored").rows, 2);
-    let again = Batch::read(&[delivery(3, after, ID, true)], &Epochs::first(), Date::MIN);
+    let copies = [delivery(3, after, ID, true)];
+    let again = Batch::read(&copies, &Epochs::first(), Date::MIN);
     let done = insert(&pool, &again, &Epochs::first()).await.expect("stored");
     assert_eq!((done.rows, done.repeated), (0, 1));
     for (day, expected) in [("20260301", 1), ("20260302", 1)] {

@@ -100,7 +100,8 @@ impl Table {
         let until = day.next_day().unwrap();
         let partition = format!(
             "CREATE TABLE workflow_comms.{name} PARTITION OF workflow_comms.agent_messages FOR VALUES FROM ('{day}') TO ('{until}'); \
-             CREATE UNIQUE INDEX {name}_id ON workflow_comms.{name} (workflow_namespace, id)"
+             CREATE UNIQUE INDEX {name}_id ON workflow_comms.{name} (workflow_namespace, id); \
+             CREATE UNIQUE INDEX {name}_cursor ON workflow_comms.{name} (epoch, stream_seq)"
         );
         self.pool.get().await.unwrap().batch_execute(&partition).await.unwrap();
     }

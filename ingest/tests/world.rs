@@ -194,6 +194,11 @@ impl World {
         }
     }
 
+    /// Waits until a table is there.
+    pub async fn until_exists(&self, table: &str) {
+        self.until(&format!("SELECT (to_regclass('{table}') IS NOT NULL)::int::bigint"), 1).await;
+    }
+
     /// Waits until everything is acknowledged.
     pub async fn until_acknowledged(&self) {
         let start = Instant::now();

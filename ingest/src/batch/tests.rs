@@ -45,8 +45,10 @@ fn a_message_delivered_twice_stands_once() {
 
 #[test]
 fn what_is_older_than_what_is_kept_is_counted_only() {
-    let batch = Batch::read(&[delivery(1, "{}")], &Epochs::first(), date!(2026 - 03 - 02));
-    assert_eq!((batch.rows.len(), batch.dead.len(), batch.expired), (0, 0, 1));
+    let deliveries = [delivery(1, "{}")];
+    let batch = Batch::read(&deliveries, &Epochs::first(), date!(2026 - 03 - 02));
+    assert_eq!((batch.rows.len(), batch.dead.len()), (0, 0));
+    assert_eq!(batch.expired, [Cursor { epoch: 1, sequence: 1 }]);
 }
 
 #[test]
@@ -56,6 +58,7 @@ fn headers_are_kept_and_say_whether_a_message_was_sent_before() {
     headers.insert(RESEND_HEADER, "1");
     resent.headers = Some(headers);
     assert!(resent.is_resent());
-    let batch = Batch::read(&[resent], &Epochs::first(), date!(2026 - 02 - 01));
+    let deliveries = [resent];
+    let batch = Batch::read(&deliveries, &Epochs::first(), date!(2026 - 02 - 01));
     assert_eq!(batch.dead[0].headers.as_deref(), Some(r#"{"Agent-Comms-Resend":["1"]}"#));
 }

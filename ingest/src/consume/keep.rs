@@ -1,5 +1,6 @@
 //! Stores what was gathered, however long `PostgreSQL` is away, and acknowledges what is committed.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -11,12 +12,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::gather::Held;
+use super::life::Suspicion;
 use super::{POSTGRES_CONDITION, Storing};
 use crate::batch::{Batch, Delivery};
 use crate::epochs::Epochs;
 use crate::store::epochs;
 use crate::store::error::Remedy;
-use crate::store::insert::{self, Inserted};
 use crate::store::partitions::Partitions;
 use crate::store::{StoreError, insert::insert};
 
@@ -73,6 +74,9 @@ impl Keeper {
                 Err(error) => error,
             };
             self.storing.metrics.failed(error.label());
+            if let StoreError::PlaceTaken(_, at) = error {
+                self.storing.life.suspect(Suspicion::Backwards { at });
+            }
             match error.remedy() {
                 Remedy::ReadEpochs => {
                     self.epochs = None;
@@ -90,7 +94,11 @@ impl Keeper {
                         continue;
                     }
                 }
-                Remedy::Retry => self.partitions.forget(),
+                Remedy::Retry => {
+                    // Whatever was known may be what is wrong.
+                    self.partitions.forget();
+                    self.epochs = None;
+                }
             }
             open.push(range);
             let line = service::causes::in_one_line(&error);
@@ -129,13 +137,14 @@ impl Keeper {
         };
         self.partitions.ensure(&self.storing.pool, &batch.days(), now).await?;
         let begun = Instant::now();
-        let Inserted { rows, repeated, dead } = insert(&self.storing.pool, &batch, &epochs).await?;
+        let inserted = insert(&self.storing.pool, &batch, &epochs).await?;
         self.storing.readiness.hold(POSTGRES_CONDITION);
-        let done = insert::Inserted { rows, repeated, dead };
-        self.storing.metrics.stored(&batch, done, begun.elapsed());
-        if dead > 0 {
-            let classes: Vec<&str> = batch.dead.iter().map(|letter| letter.class).collect();
-            tracing::warn!(dead_letters.count = dead, dead_letters.classes = classes.join(","), "dead letters stored");
+        self.storing.metrics.stored(&batch, &inserted, begun.elapsed());
+        if !inserted.dead.is_empty() {
+            let classes: BTreeSet<&str> = inserted.dead.iter().copied().collect();
+            let classes: Vec<&str> = classes.into_iter().collect();
+            let count = inserted.dead.len();
+            tracing::warn!(dead_letters.count = count, dead_letters.classes = classes.join(","), "dead letters stored");
         }
         Ok(())
     }

@@ -11,12 +11,12 @@ use crate::read::ReadError;
 use crate::stored::StoredMessage;
 
 /// The columns that [`stored`] reads, of the table under the name `m`.
-pub(super) const COLUMNS: &str = "m.stream_ts, m.epoch, m.stream_seq, m.subject, m.verified, m.id, m.workflow_namespace, \
+pub(crate) const COLUMNS: &str = "m.stream_ts, m.epoch, m.stream_seq, m.subject, m.verified, m.id, m.workflow_namespace, \
     m.workflow_name, m.workflow_uid, m.run_id, m.step_id, m.pod, m.container, m.attempt, m.source, m.agent_id, m.role, \
     m.stage, m.kind, m.\"timestamp\", m.seq, m.channel, m.content, m.tool, m.attrs, m.runtime";
 
 /// Reads a row of [`COLUMNS`].
-pub(super) fn stored(row: &Row) -> Result<StoredMessage, ReadError> {
+pub(crate) fn stored(row: &Row) -> Result<StoredMessage, ReadError> {
     let role: &str = row.try_get("role")?;
     let kind: &str = row.try_get("kind")?;
     let source: Option<Json<Value>> = row.try_get("source")?;

@@ -1,8 +1,11 @@
 //! Why something could not be stored, sorted by what to do about it.
 
+use message::Timestamp;
 use tokio_postgres::error::SqlState;
 
 use crate::consume::life::Quarantined;
+use crate::cursor::Cursor;
+use crate::read::ReadError;
 
 /// Why something could not be stored.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +28,16 @@ pub enum StoreError {
     /// The stream may have begun another life, of which nothing is known yet.
     #[error(transparent)]
     Quarantined(#[from] Quarantined),
+    /// Another message has the position of one that was stored in the stream at this moment: the stream broke, and no life
+    /// was added for it yet.
+    #[error("another message has the position {0}: the stream broke, and the break is not known yet")]
+    PlaceTaken(Cursor, Timestamp),
+    /// A row was there and is not any more.
+    #[error("the row at {0} was moved meanwhile")]
+    Moved(Cursor),
+    /// A row holds what this program never writes.
+    #[error("a row cannot be read")]
+    Row(#[from] ReadError),
 }
 
 /// What to do about an error.
@@ -49,7 +62,7 @@ impl StoreError {
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Connection(_) | Self::Quarantined(_) => Remedy::Retry,
+            Self::Connection(_) | Self::Quarantined(_) | Self::PlaceTaken(..) | Self::Moved(_) | Self::Row(_) => Remedy::Retry,
             Self::EpochChanged => Remedy::ReadEpochs,
             Self::Query { source, .. } => match source.code() {
                 Some(code) if is_of_data(code) => Remedy::Bisect,
@@ -66,6 +79,8 @@ impl StoreError {
         match self {
             Self::EpochChanged => "epoch",
             Self::Quarantined(_) => "quarantine",
+            Self::PlaceTaken(..) => "break",
+            Self::Moved(_) | Self::Row(_) => "row",
             Self::Query { .. } if self.remedy() == Remedy::Bisect => "data",
             Self::Query { source, .. } if source.code().is_some() => "refused",
             Self::Connection(_) | Self::Query { .. } => "connection",

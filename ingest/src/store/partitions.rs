@@ -72,7 +72,8 @@ async fn make(pool: &Pool, days: &BTreeSet<Date>) -> Result<(), StoreError> {
         let sql = format!(
             "CREATE TABLE {qualified} PARTITION OF workflow_comms.agent_messages \
                  FOR VALUES FROM ('{day} 00:00:00+00') TO ('{next} 00:00:00+00'); \
-             CREATE UNIQUE INDEX {name}_id ON {qualified} (workflow_namespace, id)"
+             CREATE UNIQUE INDEX {name}_id ON {qualified} (workflow_namespace, id); \
+             CREATE UNIQUE INDEX {name}_cursor ON {qualified} (epoch, stream_seq)"
         );
         transaction.batch_execute(&sql).await.map_err(action("make a partition"))?;
         tracing::info!(partition.name = name, "partition made");

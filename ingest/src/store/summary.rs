@@ -6,22 +6,50 @@ mod steps;
 
 use deadpool_postgres::Transaction;
 
+use crate::cursor::Cursor;
 use crate::store::StoreError;
 use crate::stored::StoredMessage;
 
-/// Adds what these messages say. A message that nobody vouches for says nothing of a run.
-pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -> Result<(), StoreError> {
-    let verified: Vec<&StoredMessage> = new.iter().copied().filter(|stored| stored.verified).collect();
-    if verified.is_empty() {
+/// What a batch changes of what is known.
+#[derive(Clone, Copy)]
+struct Change<'a> {
+    stored: &'a StoredMessage,
+    /// Whether it is a row now; else it was one, and its original took its place.
+    is_row: bool,
+}
+
+impl Change<'_> {
+    fn count(self) -> i64 {
+        if self.is_row { 1 } else { -1 }
+    }
+}
+
+/// Adds what new messages say, and of messages that took the place of a copy, what the copy did not. A message that nobody
+/// vouches for says nothing of a run.
+pub(super) async fn add(
+    transaction: &Transaction<'_>,
+    new: &[&StoredMessage],
+    replaced: &[(&StoredMessage, StoredMessage)],
+) -> Result<(), StoreError> {
+    let new = new.iter().map(|stored| Change { stored, is_row: true });
+    let replaced =
+        replaced.iter().flat_map(|(stored, copy)| [Change { stored, is_row: true }, Change { stored: copy, is_row: false }]);
+    let changes: Vec<Change<'_>> = new.chain(replaced).filter(|change| change.stored.verified).collect();
+    if changes.is_empty() {
         return Ok(());
     }
-    runs::add(transaction, &verified).await?;
-    steps::add(transaction, &verified).await?;
-    sources::add(transaction, &verified).await
+    runs::add(transaction, &changes).await?;
+    steps::add(transaction, &changes).await?;
+    sources::add(transaction, &changes).await
 }
 
 /// The namespace and the key of its run, as the tables hold them.
 fn run_of(stored: &StoredMessage) -> (String, String) {
     let key = stored.message.run_key();
     (key.namespace.clone(), crate::read::runs::key_text(&key))
+}
+
+/// Positions as two columns; 0 where there is none.
+fn positions(cursors: impl Iterator<Item = Option<Cursor>>) -> (Vec<i64>, Vec<i64>) {
+    cursors.map(Option::unwrap_or_default).map(|cursor| (cursor.epoch, cursor.sequence)).unzip()
 }

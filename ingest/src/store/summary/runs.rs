@@ -6,6 +6,7 @@ use deadpool_postgres::Transaction;
 use message::Kind;
 use time::OffsetDateTime;
 
+use super::Change;
 use crate::cursor::Cursor;
 use crate::store::StoreError;
 use crate::stored::StoredMessage;
@@ -17,17 +18,26 @@ const OUTCOME_CHARACTERS: usize = 120;
 
 const UPSERT: &str = "INSERT INTO workflow_comms.runs AS run \
     (workflow_namespace, run_key, workflow_name, workflow_uid, run_id, runtime, first_epoch, first_seq, first_at, last_epoch, \
-     last_seq, last_at, messages, kinds, agents, outcome, preview, preview_agent, preview_epoch, preview_seq) \
+     last_seq, last_at, messages, kinds, agents, outcome, preview, preview_agent, preview_epoch, preview_seq, \
+     run_id_epoch, run_id_seq, outcome_epoch, outcome_seq) \
     SELECT ns, key, name, uid, run_id, runtime, first_epoch, first_seq, first_at, last_epoch, last_seq, last_at, messages, \
-        kinds::jsonb, agents::jsonb, outcome, preview, preview_agent, preview_epoch, preview_seq \
+        kinds::jsonb, agents::jsonb, outcome, preview, preview_agent, preview_epoch, preview_seq, run_id_epoch, run_id_seq, \
+        outcome_epoch, outcome_seq \
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], \
         $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::bigint[], $14::text[], $15::text[], \
-        $16::text[], $17::text[], $18::text[], $19::bigint[], $20::bigint[]) \
+        $16::text[], $17::text[], $18::text[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], \
+        $23::bigint[], $24::bigint[]) \
       AS row (ns, key, name, uid, run_id, runtime, first_epoch, first_seq, first_at, last_epoch, last_seq, last_at, messages, \
-        kinds, agents, outcome, preview, preview_agent, preview_epoch, preview_seq) \
+        kinds, agents, outcome, preview, preview_agent, preview_epoch, preview_seq, run_id_epoch, run_id_seq, outcome_epoch, \
+        outcome_seq) \
     ON CONFLICT (workflow_namespace, run_key) DO UPDATE SET \
       workflow_name = CASE WHEN run.workflow_name IN ('', 'unknown') THEN excluded.workflow_name ELSE run.workflow_name END, \
-      run_id = coalesce(excluded.run_id, run.run_id), \
+      run_id = CASE WHEN (excluded.run_id_epoch, excluded.run_id_seq) > (run.run_id_epoch, run.run_id_seq) \
+        THEN excluded.run_id ELSE run.run_id END, \
+      run_id_epoch = CASE WHEN (excluded.run_id_epoch, excluded.run_id_seq) > (run.run_id_epoch, run.run_id_seq) \
+        THEN excluded.run_id_epoch ELSE run.run_id_epoch END, \
+      run_id_seq = CASE WHEN (excluded.run_id_epoch, excluded.run_id_seq) > (run.run_id_epoch, run.run_id_seq) \
+        THEN excluded.run_id_seq ELSE run.run_id_seq END, \
       runtime = coalesce(run.runtime, excluded.runtime), \
       first_epoch = CASE WHEN (excluded.first_epoch, excluded.first_seq) < (run.first_epoch, run.first_seq) \
                     THEN excluded.first_epoch ELSE run.first_epoch END, \
@@ -42,13 +52,18 @@ const UPSERT: &str = "INSERT INTO workflow_comms.runs AS run \
       last_at = CASE WHEN (excluded.last_epoch, excluded.last_seq) > (run.last_epoch, run.last_seq) \
                 THEN excluded.last_at ELSE run.last_at END, \
       messages = run.messages + excluded.messages, \
-      kinds = (SELECT jsonb_object_agg(key, count) FROM (SELECT key, sum(value::bigint) AS count \
+      kinds = (SELECT coalesce(jsonb_object_agg(key, count), '{}') FROM (SELECT key, sum(value::bigint) AS count \
                FROM (SELECT * FROM jsonb_each_text(run.kinds) UNION ALL SELECT * FROM jsonb_each_text(excluded.kinds)) AS each \
-               GROUP BY key) AS total), \
-      agents = (SELECT jsonb_object_agg(key, count) FROM (SELECT key, sum(value::bigint) AS count \
+               GROUP BY key HAVING sum(value::bigint) <> 0) AS total), \
+      agents = (SELECT coalesce(jsonb_object_agg(key, count), '{}') FROM (SELECT key, sum(value::bigint) AS count \
                 FROM (SELECT * FROM jsonb_each_text(run.agents) UNION ALL SELECT * FROM jsonb_each_text(excluded.agents)) AS each \
-                GROUP BY key) AS total), \
-      outcome = coalesce(excluded.outcome, run.outcome), \
+                GROUP BY key HAVING sum(value::bigint) <> 0) AS total), \
+      outcome = CASE WHEN (excluded.outcome_epoch, excluded.outcome_seq) > (run.outcome_epoch, run.outcome_seq) \
+        THEN excluded.outcome ELSE run.outcome END, \
+      outcome_epoch = CASE WHEN (excluded.outcome_epoch, excluded.outcome_seq) > (run.outcome_epoch, run.outcome_seq) \
+        THEN excluded.outcome_epoch ELSE run.outcome_epoch END, \
+      outcome_seq = CASE WHEN (excluded.outcome_epoch, excluded.outcome_seq) > (run.outcome_epoch, run.outcome_seq) \
+        THEN excluded.outcome_seq ELSE run.outcome_seq END, \
       preview = CASE WHEN (excluded.preview_epoch, excluded.preview_seq) > (run.preview_epoch, run.preview_seq) \
                 THEN excluded.preview ELSE run.preview END, \
       preview_agent = CASE WHEN (excluded.preview_epoch, excluded.preview_seq) > (run.preview_epoch, run.preview_seq) \
@@ -62,7 +77,7 @@ const UPSERT: &str = "INSERT INTO workflow_comms.runs AS run \
 struct Delta<'a> {
     first: &'a StoredMessage,
     last: &'a StoredMessage,
-    run_id: Option<&'a str>,
+    run_id: Option<(Cursor, &'a str)>,
     messages: i64,
     kinds: BTreeMap<&'a str, i64>,
     agents: BTreeMap<&'a str, i64>,
@@ -84,19 +99,26 @@ impl<'a> Delta<'a> {
         }
     }
 
-    fn add(&mut self, stored: &'a StoredMessage) {
-        let message = &stored.message;
+    fn add(&mut self, change: Change<'a>) {
+        let (stored, message) = (change.stored, &change.stored.message);
+        self.messages += change.count();
+        *self.kinds.entry(message.kind.as_str()).or_default() += change.count();
+        if !message.kind.is_control() {
+            *self.agents.entry(message.agent_id.as_str()).or_default() += change.count();
+        }
+        if !change.is_row {
+            return;
+        }
         if stored.cursor < self.first.cursor {
             self.first = stored;
         }
         if stored.cursor > self.last.cursor {
             self.last = stored;
         }
-        self.run_id = self.run_id.or(message.run_id.as_deref());
-        self.messages += 1;
-        *self.kinds.entry(message.kind.as_str()).or_default() += 1;
-        if !message.kind.is_control() {
-            *self.agents.entry(message.agent_id.as_str()).or_default() += 1;
+        if let Some(run_id) = &message.run_id
+            && self.run_id.is_none_or(|(cursor, _)| cursor < stored.cursor)
+        {
+            self.run_id = Some((stored.cursor, run_id));
         }
         if message.kind.as_str() == Kind::RUN_OUTCOME
             && let Some(outcome) = outcome(stored)
@@ -111,10 +133,10 @@ impl<'a> Delta<'a> {
 }
 
 /// Adds what these messages say of their runs, in the order of the runs' keys.
-pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -> Result<(), StoreError> {
+pub(super) async fn add(transaction: &Transaction<'_>, changes: &[Change<'_>]) -> Result<(), StoreError> {
     let mut deltas: BTreeMap<(String, String), Delta<'_>> = BTreeMap::new();
-    for stored in new {
-        deltas.entry(super::run_of(stored)).or_insert_with(|| Delta::new(stored)).add(stored);
+    for change in changes {
+        deltas.entry(super::run_of(change.stored)).or_insert_with(|| Delta::new(change.stored)).add(*change);
     }
     let (mut namespaces, mut keys) = (Vec::new(), Vec::new());
     for (namespace, key) in deltas.keys() {
@@ -125,10 +147,10 @@ pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -
         |text: fn(&StoredMessage) -> &str| -> Vec<String> { deltas.values().map(|delta| text(delta.last).to_owned()).collect() };
     let names = column(|stored| &stored.message.run.name);
     let uids = column(|stored| &stored.message.run.uid);
-    let run_ids: Vec<Option<&str>> = deltas.values().map(|delta| delta.run_id).collect();
+    let run_ids: Vec<Option<&str>> = deltas.values().map(|delta| delta.run_id.map(|(_, run_id)| run_id)).collect();
     let runtimes: Vec<Option<&str>> = deltas.values().map(|delta| delta.last.message.runtime.as_deref()).collect();
-    let (first_epochs, first_sequences, first_times) = positions(deltas.values().map(|delta| delta.first));
-    let (last_epochs, last_sequences, last_times) = positions(deltas.values().map(|delta| delta.last));
+    let (first_epochs, first_sequences, first_times) = places(deltas.values().map(|delta| delta.first));
+    let (last_epochs, last_sequences, last_times) = places(deltas.values().map(|delta| delta.last));
     let counts: Vec<i64> = deltas.values().map(|delta| delta.messages).collect();
     let kinds: Vec<String> = deltas.values().map(|delta| counted(&delta.kinds)).collect();
     let agents: Vec<String> = deltas.values().map(|delta| counted(&delta.agents)).collect();
@@ -137,9 +159,11 @@ pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -
     let previews: Vec<Option<String>> = deltas.values().map(|delta| delta.preview.and_then(preview_text)).collect();
     let preview_agents: Vec<Option<&str>> =
         deltas.values().map(|delta| delta.preview.map(|stored| stored.message.agent_id.as_str())).collect();
-    let preview_epochs: Vec<i64> = deltas.values().map(|delta| delta.preview.map_or(0, |stored| stored.cursor.epoch)).collect();
-    let preview_sequences: Vec<i64> =
-        deltas.values().map(|delta| delta.preview.map_or(0, |stored| stored.cursor.sequence)).collect();
+    let (preview_epochs, preview_sequences) =
+        super::positions(deltas.values().map(|delta| delta.preview.map(|stored| stored.cursor)));
+    let (run_id_epochs, run_id_sequences) = super::positions(deltas.values().map(|delta| delta.run_id.map(|(cursor, _)| cursor)));
+    let (outcome_epochs, outcome_sequences) =
+        super::positions(deltas.values().map(|delta| delta.outcome.as_ref().map(|(cursor, _)| *cursor)));
     let upsert = transaction.prepare_cached(UPSERT).await.map_err(StoreError::of("count the runs"))?;
     transaction
         .execute(
@@ -165,6 +189,10 @@ pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -
                 &preview_agents,
                 &preview_epochs,
                 &preview_sequences,
+                &run_id_epochs,
+                &run_id_sequences,
+                &outcome_epochs,
+                &outcome_sequences,
             ],
         )
         .await
@@ -172,7 +200,7 @@ pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -
     Ok(())
 }
 
-fn positions<'a>(messages: impl Iterator<Item = &'a StoredMessage>) -> (Vec<i64>, Vec<i64>, Vec<OffsetDateTime>) {
+fn places<'a>(messages: impl Iterator<Item = &'a StoredMessage>) -> (Vec<i64>, Vec<i64>, Vec<OffsetDateTime>) {
     let (mut epochs, mut sequences, mut times) = (Vec::new(), Vec::new(), Vec::new());
     for stored in messages {
         epochs.push(stored.cursor.epoch);
@@ -183,7 +211,8 @@ fn positions<'a>(messages: impl Iterator<Item = &'a StoredMessage>) -> (Vec<i64>
 }
 
 fn counted(counts: &BTreeMap<&str, i64>) -> String {
-    let object = counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
+    let object =
+        counts.iter().filter(|(_, count)| **count != 0).map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
     serde_json::Value::Object(object).to_string()
 }
 

@@ -6,15 +6,16 @@ use deadpool_postgres::Transaction;
 use message::Kind;
 use time::OffsetDateTime;
 
+use super::Change;
 use crate::cursor::Cursor;
 use crate::store::StoreError;
-use crate::stored::StoredMessage;
 
 const UPSERT: &str = "INSERT INTO workflow_comms.run_steps AS step \
     (workflow_namespace, run_key, step_id, pod, container, attempt, messages, first_at, last_at, last_epoch, last_seq, ended, \
-     exit_code) \
+     exit_code, end_epoch, end_seq) \
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::bigint[], \
-        $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::bigint[], $12::boolean[], $13::integer[]) \
+        $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::bigint[], $12::boolean[], $13::integer[], $14::bigint[], \
+        $15::bigint[]) \
     ON CONFLICT (workflow_namespace, run_key, step_id, pod, container) DO UPDATE SET \
       attempt = coalesce(excluded.attempt, step.attempt), \
       messages = step.messages + excluded.messages, \
@@ -24,7 +25,12 @@ const UPSERT: &str = "INSERT INTO workflow_comms.run_steps AS step \
       last_seq = CASE WHEN (excluded.last_epoch, excluded.last_seq) > (step.last_epoch, step.last_seq) \
                  THEN excluded.last_seq ELSE step.last_seq END, \
       ended = step.ended OR excluded.ended, \
-      exit_code = coalesce(excluded.exit_code, step.exit_code)";
+      exit_code = CASE WHEN (excluded.end_epoch, excluded.end_seq) > (step.end_epoch, step.end_seq) \
+                  THEN excluded.exit_code ELSE step.exit_code END, \
+      end_epoch = CASE WHEN (excluded.end_epoch, excluded.end_seq) > (step.end_epoch, step.end_seq) \
+                  THEN excluded.end_epoch ELSE step.end_epoch END, \
+      end_seq = CASE WHEN (excluded.end_epoch, excluded.end_seq) > (step.end_epoch, step.end_seq) \
+                THEN excluded.end_seq ELSE step.end_seq END";
 
 /// What a batch says of one container of a step.
 struct Delta {
@@ -33,15 +39,15 @@ struct Delta {
     first_at: OffsetDateTime,
     last_at: OffsetDateTime,
     last: Cursor,
-    ended: bool,
-    exit_code: Option<i32>,
+    /// The end with the highest cursor, and the exit code it tells.
+    end: Option<(Cursor, Option<i32>)>,
 }
 
 type Key = (String, String, String, String, String);
 
 /// Adds what these messages say of their steps, in the order of the steps' keys.
-pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -> Result<(), StoreError> {
-    let deltas = deltas(new);
+pub(super) async fn add(transaction: &Transaction<'_>, changes: &[Change<'_>]) -> Result<(), StoreError> {
+    let deltas = deltas(changes);
     if deltas.is_empty() {
         return Ok(());
     }
@@ -57,8 +63,9 @@ pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -
     let lasts: Vec<OffsetDateTime> = deltas.values().map(|delta| delta.last_at).collect();
     let epochs: Vec<i64> = deltas.values().map(|delta| delta.last.epoch).collect();
     let sequences: Vec<i64> = deltas.values().map(|delta| delta.last.sequence).collect();
-    let ended: Vec<bool> = deltas.values().map(|delta| delta.ended).collect();
-    let exit_codes: Vec<Option<i32>> = deltas.values().map(|delta| delta.exit_code).collect();
+    let ended: Vec<bool> = deltas.values().map(|delta| delta.end.is_some()).collect();
+    let exit_codes: Vec<Option<i32>> = deltas.values().map(|delta| delta.end.and_then(|(_, code)| code)).collect();
+    let (end_epochs, end_sequences) = super::positions(deltas.values().map(|delta| delta.end.map(|(cursor, _)| cursor)));
     let upsert = transaction.prepare_cached(UPSERT).await.map_err(StoreError::of("count the steps"))?;
     transaction
         .execute(
@@ -77,6 +84,8 @@ pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -
                 &sequences,
                 &ended,
                 &exit_codes,
+                &end_epochs,
+                &end_sequences,
             ],
         )
         .await
@@ -84,10 +93,10 @@ pub(super) async fn add(transaction: &Transaction<'_>, new: &[&StoredMessage]) -
     Ok(())
 }
 
-fn deltas(new: &[&StoredMessage]) -> BTreeMap<Key, Delta> {
+fn deltas(changes: &[Change<'_>]) -> BTreeMap<Key, Delta> {
     let mut deltas: BTreeMap<Key, Delta> = BTreeMap::new();
-    for stored in new {
-        let message = &stored.message;
+    for change in changes {
+        let (stored, message) = (change.stored, &change.stored.message);
         let Some(step_id) = message.step_id.clone() else { continue };
         let (namespace, run) = super::run_of(stored);
         let (pod, container) = (message.pod.clone().unwrap_or_default(), message.container.clone().unwrap_or_default());
@@ -98,18 +107,17 @@ fn deltas(new: &[&StoredMessage]) -> BTreeMap<Key, Delta> {
             first_at: at,
             last_at: at,
             last: stored.cursor,
-            ended: false,
-            exit_code: None,
+            end: None,
         });
         delta.attempt = delta.attempt.or(message.attempt.and_then(|attempt| i32::try_from(attempt).ok()));
-        delta.messages += 1;
+        delta.messages += change.count();
         delta.first_at = delta.first_at.min(at);
         delta.last_at = delta.last_at.max(at);
         delta.last = delta.last.max(stored.cursor);
-        if message.kind.as_str() == Kind::STEP_END {
-            delta.ended = true;
+        if change.is_row && message.kind.as_str() == Kind::STEP_END && delta.end.is_none_or(|(cursor, _)| cursor < stored.cursor)
+        {
             let code = message.attrs.get("exit_code").and_then(serde_json::Value::as_i64);
-            delta.exit_code = code.and_then(|code| i32::try_from(code).ok()).or(delta.exit_code);
+            delta.end = Some((stored.cursor, code.and_then(|code| i32::try_from(code).ok())));
         }
     }
     deltas
