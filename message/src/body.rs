@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use crate::{Kind, Role, Source, Timestamp, Tool};
 use fields::Fields;
 
+/// The content of a status that has none.
+pub const STATUS_UPDATE: &str = "status update";
+
 /// Everything a body said, each field under its one name.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Body {
@@ -73,7 +76,7 @@ impl Body {
             fields.copy(key, &mut attrs);
         }
         let is_status = kind.as_ref().is_some_and(|kind| kind.as_str() == Kind::STATUS);
-        let content = fields.content().or_else(|| is_status.then(|| "status update".to_owned()));
+        let content = fields.content().or_else(|| is_status.then(|| STATUS_UPDATE.to_owned()));
         let body = Self {
             version: fields.number(&["v"]),
             id: fields.text(&["message_id", "messageId", "id"]),

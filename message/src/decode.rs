@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::body::Body;
+use crate::body::{Body, STATUS_UPDATE};
 use crate::identity::names_nothing;
 use crate::subject::{RunTokens, Token};
 use crate::{GENERAL_CHANNEL, Kind, Message, RunIdentity, SCHEMA_VERSION, Subject, Timestamp, UNKNOWN, id};
@@ -98,7 +98,7 @@ pub fn decode(received: &Received<'_>) -> Result<Decoded, DecodeError> {
     };
     let kind = body.kind.clone().or_else(|| Kind::new(&subject.kind)).unwrap_or_else(Kind::message);
     let content = match body.content {
-        None if kind.as_str() == Kind::STATUS => Some("status update".to_owned()),
+        None if kind.as_str() == Kind::STATUS => Some(STATUS_UPDATE.to_owned()),
         ref content => content.clone(),
     };
     if content.is_none() && body.tool.is_none() {

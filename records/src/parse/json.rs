@@ -1,7 +1,7 @@
 //! A JSON object in our schema, as publishers in the field write it.
 
 use message::Kind;
-use message::body::Body;
+use message::body::{Body, STATUS_UPDATE};
 use serde_json::{Map, Value};
 
 use super::Origin;
@@ -31,7 +31,12 @@ pub(super) fn read(object: Map<String, Value>, line: &str, origin: Origin<'_>) -
     if !body.problems.is_empty() {
         attrs.insert("parse_error".to_owned(), body.problems.join("; ").into());
     }
-    let content = if says_nothing { Some(line.to_owned()) } else { body.content };
+    let content = match body.content {
+        _ if says_nothing => Some(line.to_owned()),
+        // Also of one that was a control kind, as whoever reads it back would have it.
+        None if kind.as_str() == Kind::STATUS => Some(STATUS_UPDATE.to_owned()),
+        content => content,
+    };
     Draft {
         kind,
         role: body.role,

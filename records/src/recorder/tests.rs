@@ -101,6 +101,11 @@ fn a_step_that_gave_an_id_twice_said_one_thing() {
 }
 
 #[test]
+fn a_tool_under_a_control_kind_is_a_status_as_its_reader_gets_it() {
+    check_invariants(b"{\"tool\":\"a\",\"kind\":\"gap\"}\n");
+}
+
+#[test]
 fn a_line_names_its_container_run_and_range() {
     let made = messages(b"\nhello\r\n", 10);
     assert_eq!(made.len(), 1);
