@@ -120,7 +120,7 @@ impl Teller {
 /// What is worth telling: the first of an owner's pods that got a sidecar, and every kind of disappointment.
 fn notice(review: &Review, outcome: &Outcome) -> Option<Notice> {
     let is_injected = outcome.reason == Reason::Inject;
-    if review.dry_run || !(is_injected || outcome.reason.disappoints()) {
+    if review.dry_run || !(is_injected || outcome.disappoints()) {
         return None;
     }
     let pod = review.pod_name();

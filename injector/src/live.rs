@@ -167,7 +167,7 @@ fn without_sidecar(
         return Verdict::skip("namespace_not_enabled", words, is_asked_for);
     }
     if outcome.reason != Reason::Inject {
-        return Verdict::of(outcome.reason);
+        return Verdict { disappoints: outcome.disappoints(), ..Verdict::of(outcome.reason) };
     }
     let since = namespace.and_then(labelled_at);
     if let Some((made, since)) = made.zip(since)

@@ -28,31 +28,43 @@ pub struct Outcome {
     pub runtime: Option<&'static str>,
     /// What the check of the patch found.
     pub fault: Option<Fault>,
+    /// Whether the pod's own label asks for a sidecar.
+    pub is_asked_for: bool,
+}
+
+impl Outcome {
+    /// Whether somebody asked for a sidecar and does not get one, so that they must be told.
+    #[must_use]
+    pub fn disappoints(&self) -> bool {
+        self.reason.disappoints() || self.is_asked_for && !self.reason.is_injected()
+    }
 }
 
 /// Decides about a pod and makes its patch. `bytes` is the pod's size on the wire.
 #[must_use]
 pub fn pod(pod: &Value, bytes: usize, namespace: &str, outer: Option<&Owner>, options: &Options) -> Outcome {
-    match policy::decide(Pod(pod), options) {
+    let outcome = match policy::decide(Pod(pod), options) {
         Ok(_) if came_with_manifest(Pod(pod)) => skip(Reason::AlreadyInjected),
         Ok(runtime) => of_runtime(pod, bytes, Context { options, namespace, runtime, outer }),
         Err(reason) => skip(reason),
-    }
+    };
+    Outcome { is_asked_for: is_labelled(Pod(pod)), ..outcome }
 }
 
 /// Decides about a pod that is not made yet, as a manifest describes it, and makes its patch.
 #[must_use]
 pub fn template(pod: &Value, runtime: &'static dyn Runtime, namespace: &str, options: &Options) -> Outcome {
-    match policy::admit(Pod(pod), runtime, options) {
+    let outcome = match policy::admit(Pod(pod), runtime, options) {
         Ok(()) => of_runtime(pod, 0, Context { options, namespace, runtime, outer: None }),
         Err(reason) => skip(reason),
-    }
+    };
+    Outcome { is_asked_for: is_labelled(Pod(pod)), ..outcome }
 }
 
 /// What a pod is left alone with.
 #[must_use]
 pub fn skip(reason: Reason) -> Outcome {
-    Outcome { reason, patch: None, notes: Vec::new(), runtime: None, fault: None }
+    Outcome { reason, patch: None, notes: Vec::new(), runtime: None, fault: None, is_asked_for: false }
 }
 
 /// Whether its manifest brought the sidecar. It is left as it is: what a template says of the run is not what the pod says.
@@ -87,5 +99,9 @@ fn of_runtime(pod: &Value, bytes: usize, context: Context<'_>) -> Outcome {
 /// Whether somebody wrote our label or annotations onto a pod, so that silence would puzzle them.
 #[must_use]
 pub fn is_asked_for(pod: Pod<'_>) -> bool {
-    pod.label(INJECT_LABEL) == Some("enabled") || pod.annotation(STATUS_ANNOTATION).is_some()
+    is_labelled(pod) || pod.annotation(STATUS_ANNOTATION).is_some()
+}
+
+fn is_labelled(pod: Pod<'_>) -> bool {
+    pod.label(INJECT_LABEL) == Some("enabled")
 }

@@ -142,7 +142,7 @@ pub fn decision(reason: Reason) -> &'static str {
 
 fn warnings(outcome: &Outcome) -> Vec<String> {
     let reason = outcome.reason;
-    let skipped = reason.disappoints().then(|| format!("agent-comms: not injected: {}: {}", reason.code(), reason.words()));
+    let skipped = outcome.disappoints().then(|| format!("agent-comms: not injected: {}: {}", reason.code(), reason.words()));
     let notes = outcome.notes.iter().map(|note| format!("agent-comms: {note}"));
     skipped.into_iter().chain(notes).take(WARNINGS).map(|text| shorten(&text)).collect()
 }

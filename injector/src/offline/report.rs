@@ -73,7 +73,7 @@ impl Report {
             words: reason.words().to_owned(),
             notes: outcome.notes.iter().map(ToString::to_string).collect(),
             containers: containers(status.unwrap_or_default()),
-            disappoints: reason.disappoints(),
+            disappoints: outcome.disappoints(),
             ..Self::about(object)
         }
     }

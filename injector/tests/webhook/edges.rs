@@ -4,7 +4,7 @@ use injector::meaning::meaning;
 use injector::options::OuterRun;
 use injector::ours;
 use injector::pod::{Owner, Pod, list, name};
-use injector::{mutate, policy::Reason};
+use injector::{mutate, policy::Reason, review};
 use serde_json::{Value, json};
 
 use crate::reviews::{options, outcome, pod};
@@ -182,4 +182,16 @@ fn a_switch_that_takes_its_value_from_elsewhere_is_left() {
     let main = containers.iter().find(|container| container["name"] == "main").unwrap();
     assert!(main["env"].as_array().unwrap().contains(&entry), "a value beside valueFrom is refused by the API server");
     assert_eq!(ours::rest(&patched), meaning(&pod));
+}
+
+#[test]
+fn who_asks_by_label_and_gets_nothing_is_told() {
+    let (mut pod, namespace) = pod("argo-agent-component");
+    assert!(!outcome(&pod, &namespace).disappoints(), "nobody asked");
+    pod["metadata"]["labels"]["agent-comms.dev/inject"] = json!("enabled");
+    let outcome = outcome(&pod, &namespace);
+    assert!(outcome.disappoints());
+    let answer: Value = serde_json::from_str(&review::answer("1", "admission.k8s.io/v1", &outcome)).unwrap();
+    let warning = answer["response"]["warnings"][0].as_str().unwrap_or_default();
+    assert!(warning.starts_with("agent-comms: not injected: argo_component_pod: "), "{answer}");
 }
