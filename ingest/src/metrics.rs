@@ -19,7 +19,7 @@ struct Class {
     class: &'static str,
 }
 
-/// Why the stream began another life.
+/// Why the stream began another life, or the durable was bound again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
@@ -34,6 +34,7 @@ pub struct Metrics {
     expired: Counter,
     dead_letters: Family<Class, Counter>,
     failures: Family<Class, Counter>,
+    rebinds: Family<Reason, Counter>,
     batch_rows: Histogram,
     batch_duration: Histogram,
     pending: Gauge,
@@ -53,6 +54,7 @@ impl Default for Metrics {
             expired: Counter::default(),
             dead_letters: Family::default(),
             failures: Family::default(),
+            rebinds: Family::default(),
             batch_rows: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
             batch_duration: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             pending: Gauge::default(),
@@ -76,6 +78,7 @@ impl Metrics {
         registry.register("expired_rows", "Messages older than what is kept", self.expired.clone());
         registry.register("dead_letters", "Messages that could not be read or stored", self.dead_letters.clone());
         registry.register("store_failures", "Transactions that failed", self.failures.clone());
+        registry.register("rebinds", "Times the durable was bound again", self.rebinds.clone());
         registry.register("batch_rows", "Messages in a transaction", self.batch_rows.clone());
         let duration = self.batch_duration.clone();
         registry.register_with_unit("batch_duration", "Time of a transaction", Unit::Seconds, duration);
@@ -105,6 +108,11 @@ impl Metrics {
     /// Counts a failed transaction.
     pub fn failed(&self, class: &'static str) {
         self.failures.get_or_create(&Class { class }).inc();
+    }
+
+    /// Counts a binding of the durable that ended.
+    pub fn rebound(&self, reason: &'static str) {
+        self.rebinds.get_or_create(&Reason { reason }).inc();
     }
 
     /// Notes how far behind the stream storing is.

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::jetstream;
 use deadpool_postgres::Pool;
+use futures_util::future::{Either, select};
 use prometheus_client::registry::Registry;
 use service::admin::{self, Readiness};
 use tokio::sync::watch;
@@ -16,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::ServeArgs;
 use crate::consume::life::Life;
-use crate::consume::{self, POSTGRES_CONDITION, STREAM_CONDITION, Storing};
+use crate::consume::{self, CONSUMER_CONDITION, READ_CONDITION, STORE_CONDITION, STREAM_CONDITION, Storing};
 use crate::live::Hub;
 use crate::metrics::Metrics;
 use crate::settled::Settled;
@@ -75,8 +77,9 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     );
     let client = options.connect(servers).await.context("cannot set up the connection to nats")?;
     let readiness = Readiness::default();
-    readiness.fail(POSTGRES_CONDITION, "not reached yet");
-    readiness.fail(STREAM_CONDITION, "not reached yet");
+    for condition in [STORE_CONDITION, READ_CONDITION, STREAM_CONDITION, CONSUMER_CONDITION] {
+        readiness.fail(condition, "not reached yet");
+    }
     let mut registry = Registry::default();
     let metrics = Arc::new(Metrics::default());
     metrics.register(&mut registry);
@@ -108,7 +111,14 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
 async fn store_and_follow(storing: Storing, hub: Hub) -> &'static str {
     if prepare(&storing.pool, &storing.readiness, &storing.stop).await {
         let jetstream = storing.jetstream.clone();
-        tokio::join!(consume::run(storing), hub.run(jetstream));
+        let stop = storing.stop.clone();
+        let (storing, live) = (pin!(consume::run(storing)), pin!(hub.run(jetstream)));
+        // Neither ends before it is told to, unless it broke off; then so must the other.
+        match select(storing, live).await {
+            Either::Left(((), live)) if stop.is_cancelled() => live.await,
+            Either::Right(((), storing)) if stop.is_cancelled() => storing.await,
+            _ => {}
+        }
     }
     "storing"
 }
@@ -118,10 +128,10 @@ async fn prepare(pool: &Pool, readiness: &Readiness, stop: &CancellationToken) -
     loop {
         match migrate(pool).await {
             Ok(()) => {
-                readiness.hold(POSTGRES_CONDITION);
+                readiness.hold(STORE_CONDITION);
                 return true;
             }
-            Err(error) => readiness.fail(POSTGRES_CONDITION, format!("{:#}", anyhow::Error::from(error))),
+            Err(error) => readiness.fail(STORE_CONDITION, format!("{:#}", anyhow::Error::from(error))),
         }
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}

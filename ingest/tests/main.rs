@@ -12,6 +12,7 @@ mod crashes;
 mod days;
 mod discarded;
 mod history;
+mod keeping;
 mod live;
 mod once;
 mod orders;

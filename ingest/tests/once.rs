@@ -131,6 +131,9 @@ async fn what_comes_after_its_place_was_settled_is_kept_beside_the_rows() {
     assert_eq!(ranges, "6-6 8-9");
     let done = shelf.store(&late).await.unwrap();
     assert_eq!((done.rows, done.repeated, done.dead), (0, 3, vec![]));
+    // Of a life that has ended, nothing is stored any more.
+    shelf.sql.execute("UPDATE workflow_comms.stream_epochs SET settled = true", &[]).await.unwrap();
+    assert_eq!(shelf.store(&[delivery(20, 0, 20, SAID, false)]).await.unwrap().dead, ["late"]);
     assert_eq!(shelf.rows().await, [1]);
 }
 

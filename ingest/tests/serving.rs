@@ -20,6 +20,15 @@ async fn read_until(stream: &mut tokio::net::TcpStream, wanted: &str) -> String 
     text
 }
 
+/// What readiness says, condition by condition.
+pub(crate) async fn readyz(admin: std::net::SocketAddr) -> String {
+    let mut stream = tokio::net::TcpStream::connect(admin).await.expect("connected");
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.expect("read");
+    text
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_gets_the_history_and_then_what_is_said_live() {
     let world = World::start().await;

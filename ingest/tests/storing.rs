@@ -79,28 +79,6 @@ async fn what_cannot_be_read_is_kept_with_its_bytes_between_its_stored_neighbour
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_the_tables_refuse_is_set_aside_alone() {
-    let world = World::start().await;
-    let (running, stop) = world.serve().await;
-    world.until_exists("workflow_comms.agent_messages").await;
-    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-                  IF NEW.content = '17' THEN RAISE 'not this one' USING ERRCODE = 'data_exception'; END IF; \
-                  RETURN NEW; END $$; \
-                  CREATE TRIGGER refuse BEFORE INSERT ON workflow_comms.agent_messages FOR EACH ROW EXECUTE FUNCTION refuse()";
-    world.sql.batch_execute(refuse).await.expect("a trigger");
-    let subject = "workflow.demo.build.u-1.agent.a.message";
-    for number in 0..40 {
-        world.publish(subject, &format!(r#"{{"content":"{number}"}}"#)).await;
-    }
-    world.until(MESSAGES, 39).await;
-    world.until("SELECT count(*) FROM workflow_comms.dead_letters WHERE class = 'refused'", 1).await;
-    world.until("SELECT messages FROM workflow_comms.runs", 39).await;
-    world.until_acknowledged().await;
-    stop.cancel();
-    running.wait().await.expect("stopped");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn setup_changes_nothing_that_is_there_and_says_what_differs() {
     let world = World::start().await;
     let manifest = tempfile::NamedTempFile::new().expect("a file");

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::life::judge::High;
 use super::life::{Suspicion, probe};
-use super::{POSTGRES_CONDITION, STREAM_CONDITION, Storing};
+use super::{READ_CONDITION, STREAM_CONDITION, Storing};
 use crate::cursor::Cursor;
 use crate::epochs::{Epoch, Epochs};
 use crate::settled::Settled;
@@ -76,12 +76,12 @@ impl Floor {
             match self.tick().await {
                 Ok(()) => {
                     self.storing.readiness.hold(STREAM_CONDITION);
-                    self.storing.readiness.hold(POSTGRES_CONDITION);
+                    self.storing.readiness.hold(READ_CONDITION);
                 }
                 Err(TickError::Store(error)) => {
                     self.well_since = None;
                     self.storing.life.is_without_database();
-                    self.storing.readiness.fail(POSTGRES_CONDITION, in_one_line(&error));
+                    self.storing.readiness.fail(READ_CONDITION, in_one_line(&error));
                 }
                 Err(error) => self.storing.readiness.fail(STREAM_CONDITION, in_one_line(&error)),
             }

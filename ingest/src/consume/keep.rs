@@ -1,74 +1,93 @@
 //! Stores what was gathered, however long `PostgreSQL` is away, and acknowledges what is committed.
+//!
+//! Two tasks do so side by side, each with a batch of its own. No order between them is needed: of copies of one message the
+//! lowest cursor wins, whichever is stored first. What the tables refuse, or what must wait, holds up its own batch alone.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
-use async_nats::jetstream::message::Acker;
 use message::Timestamp;
 use time::OffsetDateTime;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
+use super::answer::Answers;
 use super::gather::Held;
 use super::life::Suspicion;
-use super::{POSTGRES_CONDITION, Storing};
+use super::trouble::Trouble;
+use super::{Storing, pause};
 use crate::batch::{Batch, Delivery};
 use crate::epochs::Epochs;
-use crate::store::epochs;
 use crate::store::error::Remedy;
 use crate::store::partitions::Partitions;
-use crate::store::{StoreError, insert::insert};
+use crate::store::{StoreError, epochs, insert::insert};
 
-/// Twice within the shortest time to acknowledge that the stream's definition allows (60 s).
-const EXTEND: Duration = Duration::from_secs(20);
 const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 /// How long a stopping replica goes on trying; then others get what it holds.
 const LAST_TRIES: Duration = Duration::from_secs(5);
+/// When they get it: while `PostgreSQL` is away, stopping replicas would else hand it round as fast as they can.
+const GIVEN_BACK: Duration = Duration::from_secs(2);
 
-/// What storing remembers between batches.
-struct Keeper {
+/// One task that stores, and what it remembers between batches.
+pub(super) struct Keeper {
     storing: Storing,
+    answers: mpsc::Sender<Answers>,
+    trouble: Trouble,
     epochs: Option<Epochs>,
     partitions: Partitions,
 }
 
-/// Stores batches until there are no more.
-pub(super) async fn run(storing: Storing, mut batches: mpsc::Receiver<Held>) {
-    let partitions = Partitions::new(storing.retention_days);
-    let mut keeper = Keeper { storing, epochs: None, partitions };
-    while let Some(held) = batches.recv().await {
-        keeper.keep(&held).await;
-    }
-}
-
 impl Keeper {
-    /// Stores a batch, halving it around what `PostgreSQL` refuses; meanwhile it stays ours.
-    async fn keep(&mut self, held: &Held) {
-        let extend_from = Instant::now() + EXTEND;
-        let mut extend = tokio::time::interval_at(extend_from, EXTEND);
-        let work = self.keep_all(held);
-        tokio::pin!(work);
+    pub(super) fn new(storing: Storing, answers: mpsc::Sender<Answers>, trouble: Trouble) -> Self {
+        let partitions = Partitions::new(storing.retention_days);
+        Self { storing, answers, trouble, epochs: None, partitions }
+    }
+
+    /// Stores batches until there are no more.
+    pub(super) async fn run(mut self, batches: Arc<Mutex<mpsc::Receiver<Held>>>) {
         loop {
-            tokio::select! {
-                () = &mut work => return,
-                _ = extend.tick() => answer(&held.ackers, AckKind::Progress).await,
+            let next = batches.lock().await.recv().await;
+            let Some(held) = next else { return };
+            self.keep(held).await;
+        }
+    }
+
+    /// Stores a batch, or gives back what cannot be stored before this replica ends.
+    async fn keep(&mut self, held: Held) {
+        let stop = self.storing.stop.clone();
+        let whole = 0..held.deliveries.len();
+        let mut open = Vec::from([whole]);
+        let out_of_time = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_TRIES).await;
+        };
+        let is_stored = tokio::select! {
+            () = self.keep_all(&held, &mut open) => true,
+            () = out_of_time => false,
+        };
+        if !is_stored {
+            tracing::warn!("stopping with messages that could not be stored; others get them");
+            for range in open {
+                self.answer(&held, range, AckKind::Nak(Some(GIVEN_BACK))).await;
             }
         }
     }
 
-    async fn keep_all(&mut self, held: &Held) {
-        let whole = 0..held.deliveries.len();
-        let mut open = Vec::from([whole]);
+    /// Stores what is open, halving it around what `PostgreSQL` refuses.
+    async fn keep_all(&mut self, held: &Held, open: &mut Vec<Range<usize>>) {
         let mut delay = SHORTEST_DELAY;
-        let mut last_try = None;
-        while let Some(range) = open.pop() {
-            let error = match self.try_once(&held.deliveries[range.clone()], None).await {
+        while let Some(range) = open.last().cloned() {
+            let deliveries = &held.deliveries[range.clone()];
+            let error = match self.try_once(deliveries, None).await {
                 Ok(()) => {
                     delay = SHORTEST_DELAY;
-                    answer(&held.ackers[range], AckKind::Ack).await;
+                    open.pop();
+                    self.answer(held, range, AckKind::Ack).await;
                     continue;
                 }
                 Err(error) => error,
@@ -80,17 +99,18 @@ impl Keeper {
             match error.remedy() {
                 Remedy::ReadEpochs => {
                     self.epochs = None;
-                    open.push(range);
                     continue;
                 }
                 Remedy::Bisect if range.len() > 1 => {
+                    open.pop();
                     open.extend(halves(&range));
                     continue;
                 }
                 Remedy::Bisect => {
                     // One message that the tables refuse: its bytes are kept beside them.
-                    if self.try_once(&held.deliveries[range.clone()], Some(&error)).await.is_ok() {
-                        answer(&held.ackers[range], AckKind::Ack).await;
+                    if self.try_once(deliveries, Some(&error)).await.is_ok() {
+                        open.pop();
+                        self.answer(held, range, AckKind::Ack).await;
                         continue;
                     }
                 }
@@ -100,22 +120,20 @@ impl Keeper {
                     self.epochs = None;
                 }
             }
-            open.push(range);
             let line = service::causes::in_one_line(&error);
-            self.storing.readiness.fail(POSTGRES_CONDITION, line.clone());
-            if self.storing.stop.is_cancelled() {
-                let until = *last_try.get_or_insert_with(|| Instant::now() + LAST_TRIES);
-                if Instant::now() >= until {
-                    tracing::warn!(error = line, "stopping with messages that could not be stored; others get them");
-                    for range in open {
-                        answer(&held.ackers[range], AckKind::Nak(None)).await;
-                    }
-                    return;
-                }
-            }
             tracing::debug!(error = line, "not stored yet, trying again");
-            tokio::time::sleep(delay).await;
+            self.trouble.tell(line);
+            self.wait(jittered(delay)).await;
             delay = (delay * 2).min(LONGEST_DELAY);
+        }
+    }
+
+    /// Waits before the next try; a replica that is told to stop tries again soon.
+    async fn wait(&self, delay: Duration) {
+        if self.storing.stop.is_cancelled() {
+            tokio::time::sleep(delay.min(LAST_TRIES / 10)).await;
+        } else {
+            pause(&self.storing.stop, delay).await;
         }
     }
 
@@ -138,7 +156,7 @@ impl Keeper {
         self.partitions.ensure(&self.storing.pool, &batch.days(), now).await?;
         let begun = Instant::now();
         let inserted = insert(&self.storing.pool, &batch, &epochs).await?;
-        self.storing.readiness.hold(POSTGRES_CONDITION);
+        self.trouble.is_over();
         self.storing.metrics.stored(&batch, &inserted, begun.elapsed());
         if !inserted.dead.is_empty() {
             let classes: BTreeSet<&str> = inserted.dead.iter().copied().collect();
@@ -148,6 +166,13 @@ impl Keeper {
         }
         Ok(())
     }
+
+    async fn answer(&self, held: &Held, range: Range<usize>, kind: AckKind) {
+        let answers = Answers { replies: held.ours.replies(range), kind };
+        if self.answers.send(answers).await.is_err() {
+            tracing::debug!("nobody sends answers any more; the messages come again");
+        }
+    }
 }
 
 fn halves(range: &Range<usize>) -> [Range<usize>; 2] {
@@ -155,12 +180,9 @@ fn halves(range: &Range<usize>) -> [Range<usize>; 2] {
     [middle..range.end, range.start..middle]
 }
 
-/// Answers the server. A lost answer only means that the message comes again, and then it is there already.
-async fn answer(ackers: &[Acker], kind: AckKind) {
-    for acker in ackers {
-        if let Err(error) = acker.ack_with(kind).await {
-            tracing::debug!(error = %error, "an answer to the stream was not sent");
-            return;
-        }
-    }
+/// Between the half and the whole, so that replicas do not come all at once. The keys of a hasher are random for each one
+/// made.
+fn jittered(delay: Duration) -> Duration {
+    let share = u32::try_from(RandomState::new().hash_one(0) % 512).unwrap_or(0);
+    delay / 2 + delay * share / 1_024
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use rustls::RootCertStore;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Config, NoTls};
@@ -14,6 +14,9 @@ use crate::args::DatabaseArgs;
 
 /// How long a connection may take to be had or to be made.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// No session waits or works without end: a replica that hangs must not hold what others wait for.
+const SESSION: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '10s'";
 
 /// Why the settings of the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +77,11 @@ pub fn open(args: &DatabaseArgs) -> Result<Pool, DatabaseSettingsError> {
             Manager::from_config(config, tls(args.database_ca.as_deref())?, manager_config)
         }
     };
+    let prepare = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
+        Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+    });
     Pool::builder(manager)
+        .post_create(prepare)
         .max_size(usize::from(args.database_connections))
         .timeouts(Timeouts { wait: Some(WAIT), create: Some(WAIT), recycle: Some(WAIT) })
         .runtime(Runtime::Tokio1)
