@@ -13,6 +13,10 @@ use crate::shelf::{Shelf, batch, delivery};
 const SAID: &str = r#""content":"said","step_id":"s","agent_id":"a""#;
 const OTHER: &str = r#""content":"something else","step_id":"s","agent_id":"a""#;
 
+fn at(sequence: i64) -> Cursor {
+    Cursor { epoch: 1, sequence }
+}
+
 #[track_caller]
 fn check_counts(shelf: &Shelf, expected: i64) -> impl Future<Output = ()> + '_ {
     let caller = std::panic::Location::caller();
@@ -39,7 +43,7 @@ async fn an_original_takes_the_place_of_a_copy_that_was_stored_before_it() {
     assert_eq!(shelf.passed().await, [15, 25]);
     check_counts(&shelf, 2).await;
     assert_eq!(shelf.count("SELECT first_seq FROM workflow_comms.runs").await, 10);
-    let there = ingest::read::messages::one(&shelf.pool, Cursor { epoch: 1, sequence: 10 }).await.unwrap().unwrap();
+    let there = ingest::read::messages::one(&shelf.pool, at(10), at(100)).await.unwrap().unwrap();
     assert_eq!(there, batch(&[delivery(10, 0, 1, SAID, false)]).rows[0].stored);
 }
 
@@ -179,7 +183,7 @@ async fn whatever_viewers_are_shown_is_stored_and_reads_the_same() {
     let shown = StoredMessage::decode(1, &received).unwrap();
     assert!(shown.verified && shown.message.source.is_some());
     shelf.store(std::slice::from_ref(&long)).await.unwrap();
-    let stored = ingest::read::messages::one(&shelf.pool, shown.cursor).await.unwrap();
+    let stored = ingest::read::messages::one(&shelf.pool, shown.cursor, at(100)).await.unwrap();
     assert_eq!(stored, Some(shown));
     for table in ["runs", "run_steps", "run_sources"] {
         assert_eq!(shelf.count(&format!("SELECT count(*) FROM workflow_comms.{table}")).await, 1, "{table}");
