@@ -28,11 +28,10 @@ impl Server {
     async fn start(table: &Table, settled: Settled) -> Self {
         let stop = CancellationToken::new();
         let settled = watch::Sender::new(settled);
-        let life = Arc::new(Life::new(None));
-        let live = Hub::new(table.pool.clone(), settled.subscribe(), life, stop.clone());
+        let hub = Hub::new(table.pool.clone(), settled.subscribe(), Arc::new(Life::new(None)), stop.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { pool: table.pool.clone(), live, settled: settled.subscribe() };
+        let state = State { pool: table.pool.clone(), live: hub, settled: settled.subscribe() };
         tokio::spawn(serve(listener, state, stop.clone()));
         Self { address, settled, stop }
     }

@@ -8,6 +8,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::{self, stream};
 use ingest::consume::life::Life;
 use ingest::cursor::Cursor;
+use ingest::epochs::{Epoch, Epochs};
 use ingest::filter::Filter;
 use ingest::live::{Event, Hub, Start, Subscription};
 use ingest::settled::Settled;
@@ -237,6 +238,26 @@ async fn a_cursor_of_an_unknown_life_is_reset_to_the_newest_and_one_ahead_waits(
         world.publish(RUN, &number.to_string()).await;
     }
     assert_eq!(message(&mut ahead).await.0, first + 3);
+}
+
+#[tokio::test]
+async fn the_newest_are_shown_across_a_loss_and_a_cursor_below_it_is_reset_once() {
+    let world = World::new("live_lost").await;
+    for number in 0..6 {
+        world.publish(RUN, &number.to_string()).await;
+    }
+    world.commit(6).await;
+    let lost = Epochs(vec![Epoch { epoch: 1, lost_to: 3, ..Epoch::default() }]);
+    world.settled.send_replace(Settled { watermark: at(6), epochs: Arc::new(lost), quarantine: false });
+    // It follows nothing: what it shows is from the table.
+    let hub = Hub::new(world.table.pool.clone(), world.settled.subscribe(), Arc::new(Life::new(None)), CancellationToken::new());
+    let mut newest = hub.subscribe(build(), Start::Newest(5));
+    assert_eq!(sequences(&mut newest, 5).await, vec![2, 3, 4, 5, 6]);
+    let mut below = hub.subscribe(build(), Start::After(at(1)));
+    assert_eq!(event(&mut below).await, Event::Reset { reason: "discarded", cursor: at(0) });
+    assert_eq!(sequences(&mut below, 6).await, vec![1, 2, 3, 4, 5, 6]);
+    let mut above = hub.subscribe(build(), Start::After(at(3)));
+    assert_eq!(sequences(&mut above, 3).await, vec![4, 5, 6]);
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ async fn table_and_live_agree_on_what_a_message_is_and_whom_it_is_for() {
     }
     for filter in filters() {
         let expected: Vec<_> = corpus.iter().filter(|stored| filter.matches(stored)).cloned().collect();
-        let found = messages::after(&table.pool, &filter, at(0), LAST, 1_000).await.unwrap();
+        let found = messages::after(&table.pool, &filter, at(0), LAST, 1_000).await.unwrap().messages;
         assert_eq!(found, expected, "{filter:?}");
         let texts = |list: &[StoredMessage]| list.iter().map(ingest::api::event::data).collect::<Vec<_>>();
         assert_eq!(texts(&found), texts(&expected));
@@ -85,8 +85,13 @@ async fn table_and_live_agree_on_what_a_message_is_and_whom_it_is_for() {
         assert_eq!(page.older, expected.len() > 4);
 
         let bounded = messages::after(&table.pool, &filter, at(5), at(20), 3).await.unwrap();
-        let within = |stored: &&StoredMessage| stored.cursor > at(5) && stored.cursor <= at(20);
-        assert_eq!(bounded, expected.iter().filter(within).take(3).cloned().collect::<Vec<_>>(), "{filter:?}");
+        let within: Vec<_> = expected.iter().filter(|stored| stored.cursor > at(5) && stored.cursor <= at(20)).cloned().collect();
+        assert_eq!(bounded.messages, within[..within.len().min(3)], "{filter:?}");
+        assert_eq!(bounded.more, within.len() > 3, "{filter:?}");
+
+        let oldest = messages::oldest_of_newest(&table.pool, &filter, at(20), 2).await.unwrap();
+        let up_to: Vec<_> = expected.iter().map(|stored| stored.cursor).filter(|cursor| *cursor <= at(20)).collect();
+        assert_eq!(oldest, up_to[up_to.len().saturating_sub(2)..].first().copied(), "{filter:?}");
     }
 }
 
@@ -109,6 +114,51 @@ async fn pages_walk_back_to_the_first_message_without_gap_or_repeat() {
         }
     }
     assert_eq!(walked, corpus.iter().filter(|stored| filter.matches(stored)).cloned().collect::<Vec<_>>());
+}
+
+/// A reader asks for messages, and cannot know how large they are.
+#[tokio::test]
+async fn no_answer_holds_more_than_a_few_mebibytes_and_none_is_left_out() {
+    let table = Table::new("read_large").await;
+    let text = "x".repeat(700 << 10);
+    for sequence in 1..=24 {
+        let body = match sequence % 3 {
+            0 => r#"{"content":"small"}"#.to_owned(),
+            1 => format!(r#"{{"content":"{text}"}}"#),
+            _ => format!(r#"{{"kind":"tool_result","tool":{{"name":"bash","output":"{text}"}}}}"#),
+        };
+        table.insert(&stored(sequence, "workflow.demo.build.u1.agent.codex.log", &body)).await;
+    }
+    let filter = Filter { runs: vec!["u1".to_owned()], ..Filter::default() };
+    let bytes = |messages: &[StoredMessage]| messages.iter().map(|stored| ingest::api::event::whole(stored).len()).sum::<usize>();
+    let most = usize::try_from(messages::PAGE_BYTES).unwrap() + (1 << 20);
+    let sequences = |messages: &[StoredMessage]| messages.iter().map(|stored| stored.cursor.sequence).collect::<Vec<_>>();
+
+    let (mut up, mut position) = (vec![], at(0));
+    loop {
+        let slice = messages::after(&table.pool, &filter, position, at(24), 1_000).await.unwrap();
+        assert!(bytes(&slice.messages) < most, "{} bytes", bytes(&slice.messages));
+        position = slice.messages.last().unwrap().cursor;
+        up.extend(sequences(&slice.messages));
+        if !slice.more {
+            break;
+        }
+    }
+    assert_eq!(up, (1..=24).collect::<Vec<_>>());
+
+    let (mut down, mut before) = (vec![], None);
+    loop {
+        let page = messages::before(&table.pool, &filter, before, at(24), 1_000).await.unwrap();
+        assert!(bytes(&page.messages) < most, "{} bytes", bytes(&page.messages));
+        before = Some(page.messages[0].cursor);
+        down.splice(0..0, sequences(&page.messages));
+        if !page.older {
+            break;
+        }
+    }
+    assert_eq!(down, up);
+    let around = messages::around(&table.pool, at(12), 500, at(24)).await.unwrap().unwrap();
+    assert!(bytes(&around.messages) < 2 * most && around.older && around.newer);
 }
 
 #[tokio::test]

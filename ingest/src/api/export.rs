@@ -14,8 +14,8 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read;
 
-/// Rows read at once: this many of the largest fit in memory.
-const CHUNK: usize = 200;
+/// Rows read at once.
+const CHUNK: usize = 500;
 
 /// `GET /api/agents/runs/{id}/messages/export.jsonl`.
 pub async fn of_run(state: &State, id: &str, query: &Query) -> Result<Answer, Problem> {
@@ -41,9 +41,9 @@ async fn lines(state: &State, filter: Filter) -> Result<Answer, Problem> {
                 return Some((Err(io::Error::other("history cannot be read")), (None, filter, pool)));
             }
         };
-        let next = found.last().filter(|_| found.len() == CHUNK).map(|last| last.cursor);
+        let next = found.messages.last().filter(|_| found.more).map(|last| last.cursor);
         let mut part = BytesMut::new();
-        for stored in &found {
+        for stored in &found.messages {
             part.extend_from_slice(&event::whole(stored));
             part.extend_from_slice(b"\n");
         }

@@ -37,6 +37,8 @@ pub struct Subscription {
     position: Cursor,
     /// The last message or heartbeat that was told.
     told: Cursor,
+    /// Up to here this replica chose what it is shown, of what is kept: nothing it could have expected is missing there.
+    chosen_to: Cursor,
     in_hand: VecDeque<Event>,
     caught_up: bool,
     degraded: bool,
@@ -69,6 +71,7 @@ impl Subscription {
             start: Some(start),
             position: Cursor::default(),
             told: Cursor::default(),
+            chosen_to: Cursor::default(),
             in_hand: VecDeque::new(),
             caught_up: false,
             degraded: false,
@@ -139,15 +142,14 @@ impl Subscription {
     }
 
     async fn begin_with_newest(&mut self, limit: usize, watermark: Cursor, reset: Option<&'static str>) -> Result<(), ReadError> {
-        let page = read::messages::before(&self.shared.pool, &self.filter, None, watermark, limit).await?;
-        let before_page =
-            page.messages.first().map_or(watermark, |first| Cursor { sequence: first.cursor.sequence - 1, ..first.cursor });
+        // Only the place is looked up: what lies between is read in pages, as for everybody who comes with a cursor.
+        let oldest = read::messages::oldest_of_newest(&self.shared.pool, &self.filter, watermark, limit).await?;
+        let before = oldest.map_or(watermark, |first| Cursor { sequence: first.sequence - 1, ..first });
         if let Some(reason) = reset {
-            self.in_hand.push_back(Event::Reset { reason, cursor: before_page });
+            self.in_hand.push_back(Event::Reset { reason, cursor: before });
         }
-        self.go_on_from(watermark);
-        self.told = before_page;
-        self.hand_over(page.messages);
+        self.go_on_from(before);
+        self.chosen_to = watermark;
         Ok(())
     }
 
@@ -180,18 +182,18 @@ impl Subscription {
             Step::Table { up_to } => {
                 // What follows may have been discarded, or dropped, since this viewer began.
                 let refusal = self.settled.borrow().epochs.refusal(self.position);
-                if let Some(reason) = refusal {
+                if let Some(reason) = refusal.filter(|_| self.position >= self.chosen_to) {
                     let done = self.reset(reason, watermark).await;
                     return done.map_or_else(|error| self.retry(&error), |()| Wait::Nothing);
                 }
                 let read = read::messages::after(&self.shared.pool, &self.filter, self.position, up_to, PAGE).await;
                 match read {
-                    Ok(messages) => {
-                        let last = messages.last().map(|message| message.cursor);
-                        self.position = step::after_page(last, messages.len() == PAGE, up_to);
+                    Ok(slice) => {
+                        let last = slice.messages.last().map(|message| message.cursor);
+                        self.position = step::after_page(last, slice.more, up_to);
                         self.shared.metrics.history_pages.inc();
                         self.degraded = false;
-                        self.hand_over(messages);
+                        self.hand_over(slice.messages);
                         Wait::Nothing
                     }
                     Err(error) => self.retry(&error),

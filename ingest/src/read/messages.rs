@@ -8,6 +8,19 @@ use crate::filter::Filter;
 use crate::read::{ReadError, row};
 use crate::stored::StoredMessage;
 
+/// How many bytes of texts one answer holds at most, and one message more: what somebody asks for is bounded by memory,
+/// not by a number of messages that may each be large.
+pub const PAGE_BYTES: i64 = 4 << 20;
+
+/// The oldest messages after a position.
+#[derive(Debug, Clone, Default)]
+pub struct Slice {
+    /// Oldest first.
+    pub messages: Vec<StoredMessage>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
 /// The newest messages below a position.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
@@ -28,21 +41,15 @@ pub struct Surroundings {
     pub newer: bool,
 }
 
-/// The oldest `limit` messages after a position and not beyond another, ascending.
+/// The oldest messages after a position and not beyond another: at most `limit`, and [`PAGE_BYTES`].
 ///
 /// # Errors
 /// When PostgreSQL cannot answer.
-pub async fn after(
-    pool: &Pool,
-    filter: &Filter,
-    after: Cursor,
-    up_to: Cursor,
-    limit: usize,
-) -> Result<Vec<StoredMessage>, ReadError> {
+pub async fn after(pool: &Pool, filter: &Filter, after: Cursor, up_to: Cursor, limit: usize) -> Result<Slice, ReadError> {
     pick(pool, filter, Bounds { after, up_to }, Direction::Ascending, limit).await
 }
 
-/// The newest `limit` messages not beyond a position, and below `before` where it is given.
+/// The newest messages not beyond a position, and below `before` where it is given: at most `limit`, and [`PAGE_BYTES`].
 ///
 /// # Errors
 /// When PostgreSQL cannot answer.
@@ -55,11 +62,23 @@ pub async fn before(
 ) -> Result<Page, ReadError> {
     let up_to = before.map_or(up_to, |cursor| up_to.min(Cursor { sequence: cursor.sequence - 1, ..cursor }));
     let bounds = Bounds { after: FIRST, up_to };
-    let mut messages = pick(pool, filter, bounds, Direction::Descending, limit.saturating_add(1)).await?;
-    let older = messages.len() > limit;
-    messages.truncate(limit);
+    let Slice { mut messages, more } = pick(pool, filter, bounds, Direction::Descending, limit).await?;
     messages.reverse();
-    Ok(Page { messages, older })
+    Ok(Page { messages, older: more })
+}
+
+/// The position of the oldest of the newest `limit` messages not beyond another position; nothing where none matches.
+///
+/// # Errors
+/// When PostgreSQL cannot answer.
+pub async fn oldest_of_newest(pool: &Pool, filter: &Filter, up_to: Cursor, limit: usize) -> Result<Option<Cursor>, ReadError> {
+    let client = pool.get().await?;
+    let walks = walks(Direction::Descending);
+    let sql = format!("{walks} SELECT epoch, stream_seq FROM page ORDER BY epoch, stream_seq LIMIT 1");
+    let statement = client.prepare_cached(&sql).await?;
+    let question = Question::new(filter, Bounds { after: FIRST, up_to }, limit);
+    let found = client.query_opt(&statement, &question.parameters()).await?;
+    found.map(|row| row::cursor(&row, "epoch", "stream_seq")).transpose()
 }
 
 /// A message with up to `context` neighbours on each side: of its run, or of the shared channel where no run is vouched for.
@@ -73,12 +92,10 @@ pub async fn around(pool: &Pool, cursor: Cursor, context: usize, up_to: Cursor) 
     };
     let filter = neighbourhood(&message);
     let Page { mut messages, older } = before(pool, &filter, Some(cursor), up_to, context).await?;
-    let mut newer = after(pool, &filter, cursor, up_to, context.saturating_add(1)).await?;
-    let more = newer.len() > context;
-    newer.truncate(context);
+    let newer = after(pool, &filter, cursor, up_to, context).await?;
     messages.push(message);
-    messages.append(&mut newer);
-    Ok(Some(Surroundings { messages, older, newer: more }))
+    messages.extend(newer.messages);
+    Ok(Some(Surroundings { messages, older, newer: newer.more }))
 }
 
 /// The message at a position, unless that is beyond `up_to`.
@@ -122,13 +139,19 @@ enum Direction {
     Descending,
 }
 
+impl Direction {
+    fn order(self) -> &'static str {
+        match self {
+            Self::Ascending => "epoch, stream_seq",
+            Self::Descending => "epoch DESC, stream_seq DESC",
+        }
+    }
+}
+
 /// Walks, for each run and each way to find it, one index in cursor order, and merges what these walks found. A plain `OR`
-/// would read every message of a run to sort them.
-fn statement(direction: Direction) -> String {
-    let (order, page_order) = match direction {
-        Direction::Ascending => ("epoch, stream_seq", "page.epoch, page.stream_seq"),
-        Direction::Descending => ("epoch DESC, stream_seq DESC", "page.epoch DESC, page.stream_seq DESC"),
-    };
+/// would read every message of a run to sort them. What they found, no more than `$12`, is the table `page`.
+fn walks(direction: Direction) -> String {
+    let order = direction.order();
     let walk = |condition: &str| {
         format!(
             "SELECT stream_ts, epoch, stream_seq FROM workflow_comms.agent_messages WHERE {condition} \
@@ -154,40 +177,68 @@ fn statement(direction: Direction) -> String {
          JOIN workflow_comms.runs known ON known.workflow_name = run.id AND known.run_key = 'name:' || run.id \
          CROSS JOIN LATERAL ({by_name}) walk \
          UNION ({general})), \
-         page AS (SELECT * FROM found ORDER BY {order} LIMIT $12) \
-         SELECT {columns} FROM page JOIN workflow_comms.agent_messages m \
-         ON m.stream_ts = page.stream_ts AND m.epoch = page.epoch AND m.stream_seq = page.stream_seq \
-         ORDER BY {page_order}",
-        columns = row::COLUMNS,
+         page AS (SELECT * FROM found ORDER BY {order} LIMIT $12)"
     )
 }
 
-async fn pick(
-    pool: &Pool,
-    filter: &Filter,
+/// Of what was found, the messages before which there are less than `$13` bytes, and how many were found in all.
+fn statement(direction: Direction) -> String {
+    format!(
+        "{walks} SELECT * FROM (SELECT {columns}, count(*) OVER () AS found, sum({weight}) OVER \
+         (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
+         FROM page JOIN workflow_comms.agent_messages m USING (stream_ts, epoch, stream_seq)) weighed \
+         WHERE bytes_before IS NULL OR bytes_before < $13 ORDER BY {order}",
+        walks = walks(direction),
+        columns = row::COLUMNS,
+        weight = row::WEIGHT,
+        order = direction.order(),
+    )
+}
+
+/// What the walks are asked, in the form that the driver takes.
+struct Question<'a> {
+    filter: &'a Filter,
     bounds: Bounds,
-    direction: Direction,
-    limit: usize,
-) -> Result<Vec<StoredMessage>, ReadError> {
+    pattern: Option<String>,
+    limit: i64,
+}
+
+impl<'a> Question<'a> {
+    fn new(filter: &'a Filter, bounds: Bounds, limit: usize) -> Self {
+        let pattern = filter.text.as_deref().map(like_pattern);
+        Self { filter, bounds, pattern, limit: i64::try_from(limit).unwrap_or(i64::MAX) }
+    }
+
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 12] {
+        [
+            &self.filter.runs,
+            &self.filter.general,
+            &self.bounds.after.epoch,
+            &self.bounds.after.sequence,
+            &self.bounds.up_to.epoch,
+            &self.bounds.up_to.sequence,
+            &self.filter.namespace,
+            &self.filter.kinds,
+            &self.filter.agents,
+            &self.filter.roles,
+            &self.pattern,
+            &self.limit,
+        ]
+    }
+}
+
+async fn pick(pool: &Pool, filter: &Filter, bounds: Bounds, direction: Direction, limit: usize) -> Result<Slice, ReadError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(&statement(direction)).await?;
-    let pattern = filter.text.as_deref().map(like_pattern);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let parameters: [&(dyn ToSql + Sync); 12] = [
-        &filter.runs,
-        &filter.general,
-        &bounds.after.epoch,
-        &bounds.after.sequence,
-        &bounds.up_to.epoch,
-        &bounds.up_to.sequence,
-        &filter.namespace,
-        &filter.kinds,
-        &filter.agents,
-        &filter.roles,
-        &pattern,
-        &limit,
-    ];
-    client.query(&statement, &parameters).await?.iter().map(row::stored).collect()
+    // One more is looked for, which says whether there are more.
+    let question = Question::new(filter, bounds, limit.saturating_add(1));
+    let mut parameters = question.parameters().to_vec();
+    parameters.push(&PAGE_BYTES);
+    let rows = client.query(&statement, &parameters).await?;
+    let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get("found"))?;
+    let messages: Vec<StoredMessage> = rows.iter().take(limit).map(row::stored).collect::<Result<_, _>>()?;
+    let more = i64::try_from(messages.len()).is_ok_and(|told| told < found);
+    Ok(Slice { messages, more })
 }
 
 /// A pattern that finds this text anywhere, each of its characters standing for itself.

@@ -15,6 +15,10 @@ pub(crate) const COLUMNS: &str = "m.stream_ts, m.epoch, m.stream_seq, m.subject,
     m.workflow_name, m.workflow_uid, m.run_id, m.step_id, m.pod, m.container, m.attempt, m.source, m.agent_id, m.role, \
     m.stage, m.kind, m.\"timestamp\", m.seq, m.channel, m.content, m.tool, m.attrs, m.runtime";
 
+/// How many bytes a message of this row holds in texts of any length. Of `content` this is known without reading it.
+pub(super) const WEIGHT: &str = "coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.tool::text), 0) \
+    + octet_length(m.attrs::text)";
+
 /// Reads a row of [`COLUMNS`].
 pub(crate) fn stored(row: &Row) -> Result<StoredMessage, ReadError> {
     let role: &str = row.try_get("role")?;
