@@ -117,8 +117,14 @@ impl Delivery {
     }
 
     fn is_resent(&self) -> bool {
-        self.headers.as_ref().is_some_and(|headers| headers.get(RESEND_HEADER).is_some_and(|value| value.as_str() == "1"))
+        is_resent(self.headers.as_ref())
     }
+}
+
+/// Whether a message says that it may have been sent before.
+#[must_use]
+pub fn is_resent(headers: Option<&HeaderMap>) -> bool {
+    headers.and_then(|headers| headers.get(RESEND_HEADER)).is_some_and(|value| value.as_str() == "1")
 }
 
 fn headers_json(headers: &HeaderMap) -> String {

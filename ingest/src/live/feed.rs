@@ -231,7 +231,7 @@ impl Following {
         }
         // The stream discarded what lies between before it came here: others may have stored it, so the ring begins anew.
         let hole = (!is_next).then_some(Cursor { sequence: cursor.sequence - 1, ..cursor });
-        let resent = message.headers.as_ref().is_some_and(|headers| headers.get(message::RESEND_HEADER).is_some());
+        let resent = crate::batch::is_resent(message.headers.as_ref());
         let received = Received {
             subject: &message.subject,
             payload: &message.payload,
