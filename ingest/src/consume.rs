@@ -183,7 +183,11 @@ async fn pull(storing: &Storing, client: &async_nats::Client, batches: &mpsc::Se
             }
             Err(error) => {
                 storing.readiness.fail(error.condition(), in_one_line(&error));
-                storing.life.disturb();
+                if matches!(error, BindError::Store(_)) {
+                    storing.life.is_without_database();
+                } else {
+                    storing.life.disturb();
+                }
                 pause(&storing.stop, RETRY).await;
             }
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ingest::cursor::Cursor;
+use neighbours::Postgres;
 use neighbours::nats::Options;
 
 use crate::viewer::{Told, Viewer};
@@ -21,7 +22,7 @@ fn of_epoch(epoch: i64) -> String {
 
 /// Checks that a viewer saw every row of the table from its first message on, each once, in order.
 async fn check_viewer(world: &World, viewer: &Viewer, last: Cursor) {
-    let Told { messages, resets } = viewer.until("the last message", |told| told.messages.last() == Some(&last)).await;
+    let Told { messages, resets, .. } = viewer.until("the last message", |told| told.messages.last() == Some(&last)).await;
     assert!(messages.is_sorted_by(|one, other| one < other), "not in order, or twice");
     let rows = world.sql.query("SELECT epoch, stream_seq FROM workflow_comms.agent_messages ORDER BY 1, 2", &[]).await;
     let rows: Vec<Cursor> = rows.expect("rows").iter().map(|row| Cursor { epoch: row.get(0), sequence: row.get(1) }).collect();
@@ -65,45 +66,148 @@ fn copy(from: &Path, to: &Path) {
     assert!(status.success(), "cannot copy {}", from.display());
 }
 
+/// A stream whose store is put back to what it was 100 messages before.
+struct Restored {
+    directory: tempfile::TempDir,
+}
+
+impl Restored {
+    fn new() -> (Self, Options) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let options = Options { directory: Some(directory.path().to_owned()), ..Options::default() };
+        (Self { directory }, options)
+    }
+
+    /// Keeps what is on the disk now.
+    async fn keep(&self, world: &mut World) {
+        world.nats.stop().await.expect("stopped");
+        copy(&self.directory.path().join("store"), &self.directory.path().join("kept"));
+        world.nats.start_again().await.expect("started again");
+        world.reconnected().await;
+    }
+
+    /// The node dies, and comes back with what was kept.
+    async fn put_back(&self, world: &mut World) {
+        world.nats.kill().expect("killed");
+        let store = self.directory.path().join("store");
+        std::fs::remove_dir_all(&store).expect("removed");
+        std::fs::rename(self.directory.path().join("kept"), &store).expect("put back");
+        world.nats.start_again().await.expect("started again");
+        world.reconnected().await;
+    }
+}
+
+/// Checks that so many are of the first life, and 300 from 901 on of the second.
+async fn check_two_lives(world: &World, first: i64) {
+    world.until(DIFFERENT, first + 300).await;
+    assert_eq!((world.count(&of_epoch(1)).await, world.count(&of_epoch(2)).await), (first, 300));
+    assert_eq!(world.count(MESSAGES).await, first + 300);
+    assert_eq!(world.count("SELECT first_seq FROM workflow_comms.stream_epochs WHERE epoch = 2").await, 901);
+    world.until(SETTLED, 1).await;
+    assert_eq!(world.count(EPOCHS).await, 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_comes_back_without_its_end_goes_on_in_another_life() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let options = Options { directory: Some(directory.path().to_owned()), ..Options::default() };
+    let (restored, options) = Restored::new();
     let mut world = World::with_nats(options).await;
     world.set_ack_wait(Duration::from_secs(2)).await;
     let ((one, stop_one), (other, stop_other)) = tokio::join!(world.serve(), world.serve());
     let viewers = [Viewer::start(one.api, Some("1.0")).await, Viewer::start(other.api, Some("1.0")).await];
     world.publish_numbered(0..900).await;
     world.until_acknowledged().await;
-    // What is on the disk now is what the node has when it comes back.
-    let (store, kept) = (directory.path().join("store"), directory.path().join("kept"));
-    world.nats.stop().await.expect("stopped");
-    copy(&store, &kept);
-    world.nats.start_again().await.expect("started again");
-    world.reconnected().await;
+    restored.keep(&mut world).await;
     world.publish_numbered(900..1_000).await;
     world.until(DIFFERENT, 1_000).await;
     for viewer in &viewers {
         viewer.until("everything before the break", |told| told.messages.len() == 1_000).await;
     }
-    world.nats.kill().expect("killed");
-    std::fs::remove_dir_all(&store).expect("removed");
-    std::fs::rename(&kept, &store).expect("put back");
-    world.nats.start_again().await.expect("started again");
-    world.reconnected().await;
+    restored.put_back(&mut world).await;
     world.publish_numbered(1_000..1_300).await;
-    world.until(DIFFERENT, 1_300).await;
-    assert_eq!((world.count(&of_epoch(1)).await, world.count(&of_epoch(2)).await), (1_000, 300));
-    assert_eq!(world.count(MESSAGES).await, 1_300);
-    let first = world.count("SELECT first_seq FROM workflow_comms.stream_epochs WHERE epoch = 2").await;
-    assert_eq!(first, 901);
+    check_two_lives(&world, 1_000).await;
+    assert_eq!(world.count("SELECT count(*) FROM workflow_comms.dead_letters").await, 0);
     for viewer in &viewers {
         check_viewer(&world, viewer, Cursor { epoch: 2, sequence: 1_200 }).await;
     }
-    world.until(SETTLED, 1).await;
-    assert_eq!(world.count("SELECT count(*) FROM workflow_comms.dead_letters").await, 0);
     for (running, stop) in [(one, stop_one), (other, stop_other)] {
         stop.cancel();
         running.wait().await.expect("stopped");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_break_while_postgresql_is_away_is_found_when_it_is_back() {
+    let mut postgres = Postgres::start(neighbours::postgres::Options::default()).await.expect("postgresql");
+    let (restored, options) = Restored::new();
+    let mut world = World::with(options, &postgres).await;
+    world.set_ack_wait(Duration::from_secs(2)).await;
+    let ((one, stop_one), (other, stop_other)) = tokio::join!(world.serve(), world.serve());
+    world.publish_numbered(0..900).await;
+    world.until_acknowledged().await;
+    restored.keep(&mut world).await;
+    // Both are handed all of it by their live side alone: nothing is pulled that cannot be stored.
+    let viewers = [Viewer::start(one.api, Some("1.900")).await, Viewer::start(other.api, Some("1.900")).await];
+    for viewer in &viewers {
+        viewer.until("the stream", |told| told.caught_up).await;
+    }
+    postgres.stop().await.expect("stopped");
+    world.publish_numbered(900..1_000).await;
+    for viewer in &viewers {
+        viewer.until("everything before the break", |told| told.messages.len() == 100).await;
+    }
+    restored.put_back(&mut world).await;
+    world.publish_numbered(1_000..1_300).await;
+    postgres.start_again().await.expect("started again");
+    world.sql = postgres.connect(&world.database).await.expect("a connection");
+    check_two_lives(&world, 900).await;
+    let gone = "SELECT stream_seq || '-' || error FROM workflow_comms.dead_letters WHERE class = 'discarded'";
+    let gone: Vec<String> = world.sql.query(gone, &[]).await.expect("rows").iter().map(|row| row.get(0)).collect();
+    assert_eq!(gone, ["901-1000"], "what was shown and is lost is told");
+    for viewer in &viewers {
+        let last = Cursor { epoch: 2, sequence: 1_200 };
+        let told = viewer.until("the last message", |told| told.messages.last() == Some(&last)).await;
+        assert!(told.messages.is_sorted_by(|one, other| one < other), "not in order, or twice");
+        assert_eq!(told.messages.len(), 400);
+    }
+    for (running, stop) in [(one, stop_one), (other, stop_other)] {
+        stop.cancel();
+        running.wait().await.expect("stopped");
+    }
+}
+
+/// A replica that is stopped over a break cannot tell anybody what it was handed: that is of no life that others know.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_a_stopped_replica_was_handed_before_a_break_is_never_mixed_with_what_came_after() {
+    let (restored, options) = Restored::new();
+    let mut world = World::with_nats(options).await;
+    world.set_ack_wait(Duration::from_secs(2)).await;
+    let mut stopped = world.replica("stopped");
+    stopped.until_ready().await;
+    world.publish_numbered(0..900).await;
+    world.until_acknowledged().await;
+    restored.keep(&mut world).await;
+    // It has a request open again.
+    world.publish_numbered(900..901).await;
+    world.until(DIFFERENT, 901).await;
+    stopped.signal("-STOP");
+    world.publish_numbered(901..1_000).await;
+    world.until_delivered(99).await;
+    restored.put_back(&mut world).await;
+    let (running, stop) = world.serve().await;
+    world.publish_numbered(1_000..1_300).await;
+    world.until(&format!("{DIFFERENT} WHERE content IN ({})", texts(1_000..1_300)), 300).await;
+    stopped.signal("-CONT");
+    world.until_acknowledged().await;
+    // Each of the 99 is a row or a dead letter with its bytes, and no position has two messages.
+    let dead = "SELECT count(*) FROM workflow_comms.dead_letters WHERE class = 'late'";
+    world.until(&format!("SELECT (SELECT count(DISTINCT content) FROM workflow_comms.agent_messages) + ({dead})"), 1_300).await;
+    let twice =
+        "SELECT count(*) FROM (SELECT FROM workflow_comms.agent_messages GROUP BY epoch, stream_seq HAVING count(*) > 1) x";
+    assert_eq!(world.count(twice).await, 0);
+    stop.cancel();
+    running.wait().await.expect("stopped");
+}
+
+fn texts(range: std::ops::Range<u32>) -> String {
+    range.map(|number| format!("'number {number}'")).collect::<Vec<_>>().join(", ")
 }

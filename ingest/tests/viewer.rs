@@ -16,6 +16,8 @@ pub struct Told {
     pub messages: Vec<Cursor>,
     /// Reasons of resets.
     pub resets: Vec<String>,
+    /// Whether the history was told once.
+    pub caught_up: bool,
 }
 
 /// A viewer of the run `u-1`.
@@ -104,6 +106,7 @@ fn take(event: &str, told: &Mutex<Told>) {
             let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
             told.resets.push(data["reason"].as_str().expect("a reason").to_owned());
         }
+        (Some("caught_up"), ..) => told.caught_up = true,
         _ => {}
     }
 }

@@ -56,7 +56,7 @@ impl World {
         Self::with(Options::default(), postgres).await
     }
 
-    async fn with(options: Options, postgres: &Postgres) -> Self {
+    pub async fn with(options: Options, postgres: &Postgres) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         service::tls::install_provider();
         let nats = Nats::start(options).await.expect("nats");
@@ -199,6 +199,21 @@ impl World {
         self.until(&format!("SELECT (to_regclass('{table}') IS NOT NULL)::int::bigint"), 1).await;
     }
 
+    /// Waits until so many messages are delivered and not acknowledged.
+    pub async fn until_delivered(&self, count: usize) {
+        let start = Instant::now();
+        loop {
+            let stream = self.jetstream.get_stream("agent-comms").await.expect("the stream");
+            let durable = stream.get_consumer::<pull::Config>(ingest::consume::DURABLE).await.expect("the durable");
+            let delivered = durable.cached_info().num_ack_pending;
+            if delivered == count {
+                return;
+            }
+            assert!(start.elapsed() < DEADLINE, "{delivered} messages are delivered, not {count}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until everything is acknowledged.
     pub async fn until_acknowledged(&self) {
         let start = Instant::now();
@@ -219,6 +234,13 @@ impl World {
 }
 
 impl Replica {
+    /// Sends it a signal, as `kill` takes it.
+    pub fn signal(&self, signal: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let status = std::process::Command::new("kill").args([signal, &id]).status().expect("kill runs");
+        assert!(status.success(), "cannot send {signal}");
+    }
+
     /// Waits until it serves.
     pub async fn until_ready(&mut self) {
         let start = Instant::now();

@@ -101,7 +101,8 @@ impl Floor {
         life.learn(&Arc::new(lives.epochs.clone()));
         let high = if epoch == lives.epochs.newest() { high } else { High::default() };
         if let Some(suspicion) = life.inspect(Timestamp::new(info.created), signed(info.state.last_sequence), high) {
-            if self.find_break(suspicion, &info).await? {
+            // Where the old life ends is known when everybody has told what he saw of it.
+            if !life.is_undecided() && self.find_break(suspicion, &info).await? {
                 lives = table::note_and_read(&self.storing.pool, epoch, 0, None).await?;
                 life.learn(&Arc::new(lives.epochs.clone()));
             }

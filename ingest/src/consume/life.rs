@@ -79,6 +79,8 @@ pub struct Life {
 struct State {
     epochs: Arc<Epochs>,
     high: High,
+    /// What was shown without knowing what others saw, because the database is away: the first of it, and the maxima.
+    unconfirmed: Option<(High, High)>,
     suspicion: Option<Suspicion>,
     quarantine: Option<Quarantine>,
     connects: u64,
@@ -101,6 +103,7 @@ impl Life {
         let state = State {
             epochs: Arc::new(Epochs::first()),
             high: High::default(),
+            unconfirmed: None,
             suspicion: None,
             quarantine: connection.is_some().then(Quarantine::begin),
             connects: 0,
@@ -116,8 +119,14 @@ impl Life {
         let (judgement, high) = state.judge(sequence, stored_at);
         if judgement == Judgement::Backwards {
             state.suspect(Suspicion::Backwards { at: stored_at });
-        } else if state.quarantine.is_none() && state.suspicion.is_none() {
-            state.high.raise(high);
+        } else if state.suspicion.is_none() {
+            match state.quarantine {
+                None => state.high.raise(high),
+                Some(quarantine) if quarantine.without_database && high.sequence > state.high.sequence => {
+                    state.unconfirmed.get_or_insert((high, high)).1.raise(high);
+                }
+                Some(_) => {}
+            }
         }
         (judgement, state.epochs.of_moment(stored_at))
     }
@@ -208,6 +217,12 @@ impl Life {
         self.state().quarantine = Some(Quarantine::begin());
     }
 
+    /// Whether it is not known yet what others saw.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        self.state().quarantine.is_some()
+    }
+
     /// Whether nothing newly handed out is stored.
     #[must_use]
     pub fn is_quarantined(&self) -> bool {
@@ -229,6 +244,7 @@ impl Life {
         state.epochs = epochs.clone();
         if is_new {
             (state.high, state.suspicion, state.short_since) = (High::default(), None, None);
+            state.unconfirmed = None;
         }
         if let Some(newest) = epochs.0.last() {
             state.high.raise(High { sequence: newest.seen_sequence, at: newest.seen_at });
@@ -273,6 +289,7 @@ impl Life {
         let well_since = *quarantine.well_since.get_or_insert_with(Instant::now);
         if began >= well_since + QUARANTINE {
             state.quarantine = None;
+            state.confirm();
             drop(state);
             self.wake();
         }
@@ -320,7 +337,22 @@ impl State {
             return (Judgement::Old, High::default());
         }
         let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
-        (judge(self.high, sequence, stored_at), High { sequence, at: Some(stored_at) })
+        let mut high = self.high;
+        if let Some((_, unconfirmed)) = self.unconfirmed {
+            high.raise(unconfirmed);
+        }
+        (judge(high, sequence, stored_at), High { sequence, at: Some(stored_at) })
+    }
+
+    /// Now that it is known what others saw, judges what was shown without that. It came in order, so the first tells.
+    fn confirm(&mut self) {
+        let Some((first, high)) = self.unconfirmed.take() else { return };
+        match first.at {
+            Some(at) if judge(self.high, first.sequence, at) == Judgement::Backwards => {
+                self.suspect(Suspicion::Backwards { at });
+            }
+            _ => self.high.raise(high),
+        }
     }
 
     /// Another stream explains more than a message that stands out.

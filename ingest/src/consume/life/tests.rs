@@ -81,6 +81,43 @@ async fn a_stream_that_is_shorter_than_it_was_is_suspected_when_it_stays_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_shown_while_the_database_was_away_counts_when_it_is_back() {
+    let life = Life::new(None);
+    assert_eq!(life.handed(900, at(1_000)), (Judgement::Advance, 1));
+    life.disturb();
+    life.is_without_database();
+    for (sequence, moment) in [(901, 1_001), (1_000, 1_100)] {
+        assert_eq!(life.handed(sequence, at(moment)), (Judgement::Advance, 1));
+    }
+    assert_eq!(life.seen(), (1, seen(900, 1_000)), "nobody can be told yet");
+    life.disturb();
+    life.is_without_database();
+    assert_eq!(life.handed(901, at(2_000)), (Judgement::Backwards, 1));
+    for _ in 0..2 {
+        life.is_well(Instant::now());
+        tokio::time::advance(QUARANTINE).await;
+    }
+    assert!(!life.is_undecided());
+    assert_eq!(life.seen(), (1, seen(1_000, 1_100)));
+    assert_eq!(life.suspicion(), Some(Suspicion::Backwards { at: at(2_000) }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_shown_of_another_life_unknowingly_is_suspected_when_others_are_heard() {
+    let life = Life::new(None);
+    life.learn(&with_seen(900, 1_000));
+    life.disturb();
+    life.is_without_database();
+    assert_eq!(life.handed(901, at(2_000)), (Judgement::Advance, 1));
+    life.is_well(Instant::now());
+    life.learn(&with_seen(1_000, 1_100));
+    tokio::time::advance(QUARANTINE).await;
+    life.is_well(Instant::now());
+    assert_eq!(life.suspicion(), Some(Suspicion::Backwards { at: at(2_000) }));
+    assert_eq!(life.seen(), (1, seen(1_000, 1_100)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_database_live_goes_on_after_the_quarantine_unless_a_break_was_seen() {
     let life = Life::new(None);
     assert_eq!(life.handed(10, at(1_000)), (Judgement::Advance, 1));
