@@ -11,6 +11,7 @@
 
 mod copies;
 mod feed;
+mod frame;
 mod metrics;
 mod ring;
 mod runs;
@@ -29,32 +30,14 @@ use tokio_util::sync::CancellationToken;
 use crate::consume::life::Life;
 use crate::cursor::Cursor;
 use crate::filter::Filter;
+use crate::pages::row::Place;
 use crate::settled::Settled;
-use crate::stored::StoredMessage;
 use metrics::LiveMetrics;
 use ring::{Limits, Ring};
 
+pub use frame::Frame;
 pub use runs::RunChanges;
 pub use subscription::Subscription;
-
-/// A message as viewers get it, rendered once for all of them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Frame {
-    /// The message.
-    pub stored: Arc<StoredMessage>,
-    /// Its position.
-    pub cursor: Cursor,
-    /// Its JSON, see [`crate::api::event::data`].
-    pub json: Bytes,
-}
-
-impl Frame {
-    /// Renders a message.
-    #[must_use]
-    pub fn render(stored: StoredMessage) -> Self {
-        Self { cursor: stored.cursor, json: crate::api::event::data(&stored), stored: Arc::new(stored) }
-    }
-}
 
 /// What a viewer is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +82,7 @@ struct Shared {
     ring: RwLock<Ring>,
     /// Counts the changes of the ring: viewers wait on it.
     changes: watch::Sender<u64>,
+    rows: frame::Rows,
     runs: runs::Changes,
     metrics: LiveMetrics,
     stop: CancellationToken,
@@ -114,6 +98,7 @@ impl Hub {
             life,
             ring: RwLock::new(Ring::closed(Limits::DEFAULT)),
             changes: watch::Sender::new(0),
+            rows: frame::Rows::default(),
             runs: runs::Changes::default(),
             metrics: LiveMetrics::default(),
             stop,
@@ -150,6 +135,12 @@ impl Hub {
     #[must_use]
     pub fn subscribe(&self, filter: Filter, start: Start) -> Subscription {
         Subscription::new(self.0.clone(), filter, start)
+    }
+
+    /// The event that carries the row of a message.
+    #[must_use]
+    pub fn row(&self, frame: &Arc<Frame>, place: Place) -> Bytes {
+        self.0.rows.of(frame, place)
     }
 
     /// The runs as they change.

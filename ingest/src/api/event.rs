@@ -51,10 +51,8 @@ const SHORTENED_TEXT: usize = 64 * 1024;
 pub fn data(stored: &StoredMessage) -> Bytes {
     let message = &stored.message;
     let content = message.content.as_deref();
-    let cut = content.filter(|content| content.len() > LONGEST_TEXT);
-    let output = message.tool.as_ref().and_then(Tool::output).map(text_length).filter(|length| *length > LONGEST_TEXT);
-    let content_bytes = cut.map(str::len).or(output);
-    let Some(content_bytes) = content_bytes else { return whole(stored) };
+    let (cut, output) = long_parts(stored);
+    let Some(content_bytes) = cut.or(output) else { return whole(stored) };
     let shortened = output.is_some().then(|| shortened_output(message.tool.as_ref())).flatten();
     let tool = shortened.as_ref().or(message.tool.as_ref());
     let content = if cut.is_some() { content.map(|content| start(content, SHORTENED_TEXT)) } else { content };
@@ -65,6 +63,33 @@ pub fn data(stored: &StoredMessage) -> Bytes {
         content_bytes: Some(content_bytes),
         ..of(stored)
     })
+}
+
+/// Whether a message holds more than its JSON in lists shows.
+#[must_use]
+pub fn is_long(stored: &StoredMessage) -> bool {
+    let (content, output) = long_parts(stored);
+    content.or(output).is_some()
+}
+
+/// Leaves of a message what its JSON in lists shows.
+pub fn shorten(stored: &mut StoredMessage) {
+    let (cut, output) = long_parts(stored);
+    if output.is_some() {
+        stored.message.tool = shortened_output(stored.message.tool.as_ref());
+    }
+    if cut.is_some() {
+        // A copy, so that the whole text leaves memory.
+        stored.message.content = stored.message.content.as_deref().map(|content| start(content, SHORTENED_TEXT).to_owned());
+    }
+}
+
+/// The lengths of content and output, each where it is too long for a list.
+fn long_parts(stored: &StoredMessage) -> (Option<usize>, Option<usize>) {
+    let too_long = |length: &usize| *length > LONGEST_TEXT;
+    let content = stored.message.content.as_deref().map(str::len).filter(too_long);
+    let output = stored.message.tool.as_ref().and_then(Tool::output).map(text_length).filter(too_long);
+    (content, output)
 }
 
 /// The JSON of a message with everything that it says, without a line break.

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 use message::Timestamp;
@@ -18,7 +18,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{State, sse};
-use crate::live::{Event, Start};
+use crate::live::{Event, Hub, Start};
 use crate::pages;
 use crate::pages::row::Place;
 
@@ -28,6 +28,9 @@ const DEFAULT_LIMIT: usize = 500;
 const MOST: usize = 1_000;
 /// How often a stream without positions is kept open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Events are put together up to about this size; a larger one leaves as it is, without being copied.
+const TOGETHER: usize = 4 * 1024;
 
 /// What the data of a message is.
 #[derive(Debug, Clone, Copy)]
@@ -42,11 +45,22 @@ pub fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Result<Ans
     let start = start(query, headers)?;
     let view = view(query, &filter)?;
     let subscription = state.live.subscribe(filter, start);
-    let events = stream::unfold(subscription, |mut subscription| async {
+    let live = state.live.clone();
+    let events = stream::unfold((subscription, live), move |(mut subscription, live)| async move {
         let event = subscription.next().await?;
-        Some((event, subscription))
+        let mut bytes = bytes_of(&live, &event, view);
+        // What is in hand already leaves with it while it is small: fewer and fuller packets for who catches up.
+        if bytes.len() < TOGETHER && subscription.has_more() {
+            let mut together = BytesMut::from(&bytes[..]);
+            while together.len() < TOGETHER && subscription.has_more() {
+                let event = subscription.next().await?;
+                together.extend_from_slice(&bytes_of(&live, &event, view));
+            }
+            bytes = together.freeze();
+        }
+        Some((bytes, (subscription, live)))
     });
-    Ok(event_stream(events.map(move |event| bytes_of(&event, view))))
+    Ok(event_stream(events))
 }
 
 /// `GET /api/agents/runs/events`: runs as they change.
@@ -91,12 +105,11 @@ fn view(query: &Query, filter: &Filter) -> Result<View, Problem> {
     }
 }
 
-fn bytes_of(event: &Event, view: View) -> Bytes {
+fn bytes_of(live: &Hub, event: &Event, view: View) -> Bytes {
     match event {
         Event::Message(frame) => match view {
-            // JSON is UTF-8 by its nature.
-            View::Json => sse::message(frame.cursor, &String::from_utf8_lossy(&frame.json)),
-            View::Rows(place) => sse::message(frame.cursor, &pages::row::render(&frame.stored, place).into_string()),
+            View::Json => frame.event.clone(),
+            View::Rows(place) => live.row(frame, place),
         },
         Event::CaughtUp(cursor) => sse::named("caught_up", Some(cursor), &json!({ "cursor": cursor.to_string() })),
         Event::Heartbeat(cursor) => sse::heartbeat(cursor),

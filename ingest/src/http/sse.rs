@@ -4,6 +4,7 @@
 //! may go on from.
 
 use std::fmt::Display;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -15,6 +16,15 @@ pub const RETRY: &[u8] = b"retry: 1000\n\n";
 #[must_use]
 pub fn message(id: impl Display, data: &str) -> Bytes {
     block(&format!("id: {id}\n"), data)
+}
+
+/// A message whose data is one line, as JSON is; also tells where the data is in it.
+#[must_use]
+pub fn message_in_one_line(id: impl Display, data: &[u8]) -> (Bytes, Range<usize>) {
+    debug_assert!(!data.contains(&b'\n') && !data.contains(&b'\r'), "the data is one line");
+    let head = format!("id: {id}\ndata: ");
+    let place = head.len()..head.len() + data.len();
+    (Bytes::from([head.as_bytes(), data, b"\n\n"].concat()), place)
 }
 
 /// An event with a name, and with a position where it has one.

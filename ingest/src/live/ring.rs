@@ -37,6 +37,7 @@ pub(super) enum Verdict {
 struct Entry {
     frame: Arc<Frame>,
     verdict: Verdict,
+    weight: usize,
 }
 
 /// Everything after `base` and up to `head`, in order.
@@ -65,6 +66,9 @@ pub(super) struct Found {
     /// Whether it ended at a copy that is not decided.
     pub(super) blocked: bool,
 }
+
+/// The memory of an entry besides its frame: its place in the list, and its id in the memory of ids.
+pub(super) const OWN_WEIGHT: usize = 256;
 
 /// How many entries one look passes over: the lock is held meanwhile.
 const LONGEST_LOOK: usize = 4_096;
@@ -143,8 +147,9 @@ impl Ring {
         if verdict == Verdict::Waiting {
             self.waiting.insert(cursor);
         }
-        self.bytes += weight(&frame);
-        self.entries.push_back(Entry { frame, verdict });
+        let weight = frame.weight() + OWN_WEIGHT;
+        self.bytes += weight;
+        self.entries.push_back(Entry { frame, verdict, weight });
         while self.entries.len() > self.limits.frames || self.bytes > self.limits.bytes {
             self.evict();
         }
@@ -207,20 +212,15 @@ impl Ring {
     }
 
     fn evict(&mut self) {
-        let Some(Entry { frame, .. }) = self.entries.pop_front() else {
+        let Some(Entry { frame, weight, .. }) = self.entries.pop_front() else {
             return;
         };
         self.base = frame.cursor;
-        self.bytes -= weight(&frame);
+        self.bytes -= weight;
         self.waiting.remove(&frame.cursor);
         let id = (frame.stored.message.run.namespace.clone(), frame.stored.message.id);
         if self.ids.get(&id) == Some(&frame.cursor) {
             self.ids.remove(&id);
         }
     }
-}
-
-/// The JSON, the message it was made from, which is about as large, and the entry's own parts.
-fn weight(frame: &Frame) -> usize {
-    2 * frame.json.len() + 1_024
 }

@@ -80,6 +80,12 @@ impl Subscription {
         }
     }
 
+    /// Whether the next event is in hand already.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.in_hand.is_empty()
+    }
+
     /// The next event; nothing when the process stops. Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Event> {
         loop {

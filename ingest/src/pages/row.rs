@@ -18,12 +18,17 @@ pub const SHOWN_BYTES: usize = 16 * 1024;
 const LATE_AFTER_MICROS: i64 = 60 * 1_000_000;
 
 /// Where a row is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// On the page of its run.
     Run,
     /// In the shared channel, where it also says whose run it is.
     General,
+}
+
+impl Place {
+    /// Every place, in its order.
+    pub const ALL: [Self; 2] = [Self::Run, Self::General];
 }
 
 /// How much a message asks for attention.

@@ -1,10 +1,17 @@
 use serde_json::json;
 
-use super::{heartbeat, message, named};
+use super::{heartbeat, message, message_in_one_line, named};
 
 #[test]
 fn a_message_has_its_position_and_no_name() {
     assert_eq!(&message("1.7", "{}")[..], b"id: 1.7\ndata: {}\n\n");
+}
+
+#[test]
+fn a_message_in_one_line_is_the_same_and_its_data_is_found() {
+    let (event, data) = message_in_one_line("1.7", b"{\"a\":1}");
+    assert_eq!(event, message("1.7", "{\"a\":1}"));
+    assert_eq!(&event[data], b"{\"a\":1}");
 }
 
 #[test]

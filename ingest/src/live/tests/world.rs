@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::Frame;
-use super::super::ring::{Limits, Ring};
+use super::super::ring::{Limits, OWN_WEIGHT, Ring};
 use super::super::step::{self, Step};
 use crate::cursor::Cursor;
 use crate::filter::Filter;
@@ -87,7 +87,7 @@ impl World {
     }
 
     pub(super) fn limit_bytes(&mut self, frames: usize) {
-        let one = 2 * frame(1, 0, Uuid::from_u128(0x8000_8000_0000_0000_0000)).json.len() + 1_024;
+        let one = frame(1, 0, Uuid::from_u128(0x8000_8000_0000_0000_0000)).weight() + OWN_WEIGHT;
         self.ring = Ring::closed(Limits { frames: 1_000, bytes: frames * one });
         self.ring.open(at(0));
     }
