@@ -78,6 +78,21 @@ async fn other_words_under_a_known_id_are_kept_whichever_came_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_position_keeps_one_fate_when_another_message_turns_out_to_be_the_first() {
+    let shelf = Shelf::new().await;
+    let copies = [delivery(30, 0, 1, OTHER, false), delivery(40, 0, 1, SAID, false)];
+    shelf.store(&[delivery(20, 0, 1, OTHER, false)]).await.unwrap();
+    shelf.store(&copies).await.unwrap();
+    assert_eq!((shelf.passed().await, shelf.dead("conflict").await), (vec![30], vec![40]));
+    shelf.store(&[delivery(10, 0, 1, SAID, false)]).await.unwrap();
+    assert_eq!((shelf.passed().await, shelf.dead("conflict").await), (vec![30], vec![20, 40]));
+    // Their acknowledgements were lost: what the first of them says is seen anew.
+    shelf.store(&copies).await.unwrap();
+    assert_eq!((shelf.passed().await, shelf.dead("conflict").await), (vec![], vec![20, 30, 40]));
+    assert_eq!(shelf.rows().await, [10]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_tool_took_and_what_a_control_record_counts_are_no_other_words() {
     let shelf = Shelf::new().await;
     let tool = |duration: u32| format!(r#""kind":"tool_result","tool":{{"call_id":"c","output":"o","duration_ms":{duration}}}"#);
