@@ -113,7 +113,8 @@ impl Hub {
     /// Follows the stream until the token is cancelled; what goes wrong is logged and tried again.
     pub async fn run(&self, jetstream: jetstream::Context) {
         let work = async {
-            tokio::join!(feed::follow(&self.0, &jetstream), copies::decide(&self.0), runs::publish(&self.0));
+            let following = Box::pin(feed::follow(&self.0, &jetstream));
+            tokio::join!(following, copies::decide(&self.0), runs::publish(&self.0));
         };
         tokio::select! { () = self.0.stop.cancelled() => {}, () = work => {} }
     }

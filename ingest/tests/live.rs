@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::{self, stream};
-use ingest::consume::life::Life;
+use ingest::consume::life::{Life, Suspicion};
 use ingest::cursor::Cursor;
 use ingest::epochs::{Epoch, Epochs};
 use ingest::filter::Filter;
@@ -268,6 +268,43 @@ async fn a_message_that_cannot_be_read_holds_nobody_up() {
     world.admin.publish(RUN, r#"{"content":"x","workflow_uid":"someone else's"}"#.into()).await.unwrap().await.unwrap();
     let sequence = world.publish(RUN, "fine").await;
     assert_eq!(message(&mut viewer).await.0, sequence);
+}
+
+/// What the server sent of the stream to live views, and what waits for them.
+async fn delivered(world: &World) -> (u64, u64) {
+    let stream = world.admin.get_stream("agent-comms").await.unwrap();
+    let consumers: Vec<_> = futures_util::TryStreamExt::try_collect(stream.consumers()).await.unwrap();
+    // The newest of them is the one that is read.
+    let newest = consumers.into_iter().max_by_key(|consumer| consumer.created).unwrap();
+    (newest.delivered.consumer_sequence, newest.num_pending)
+}
+
+#[tokio::test]
+async fn little_of_what_waits_in_the_stream_is_in_memory() {
+    let world = World::new("live_backlog").await;
+    let life = Arc::new(Life::new(None));
+    // The other live view ends: this one is the newest.
+    world.stop.cancel();
+    let hub = Hub::new(world.table.pool.clone(), world.settled.subscribe(), life.clone(), CancellationToken::new());
+    let (running, jetstream) = (hub.clone(), jetstream::new(world.nats.ingest().connect().await.unwrap()));
+    tokio::spawn(async move { running.run(jetstream).await });
+    let mut viewer = hub.subscribe(build(), Start::After(at(0)));
+    let first = world.publish(RUN, "small").await;
+    assert_eq!(sequences(&mut viewer, 1).await, vec![first]);
+    // It takes nothing while the stream may have ended.
+    life.suspect(Suspicion::Short);
+    let text = "x".repeat(700 << 10);
+    for number in 0..60 {
+        world.publish(RUN, &format!("{number} {text}")).await;
+    }
+    let until = tokio::time::Instant::now() + Duration::from_secs(1);
+    while tokio::time::Instant::now() < until {
+        let (delivered, pending) = delivered(&world).await;
+        assert!(delivered + pending >= 60 && delivered <= 30, "{delivered} delivered, {pending} wait");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    life.acquit();
+    assert_eq!(sequences(&mut viewer, 60).await, (first + 1..=first + 60).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -1,51 +1,45 @@
-//! Follows the stream into the ring, with one ordered consumer: a pull consumer that is made anew, from the last message
-//! seen, whenever a message is missing.
+//! Follows the stream into the ring, with one consumer of its own that is made anew, from the last message seen, whenever
+//! reading breaks off. The ring stays as it is meanwhile: only another life of the stream, or a long silence, ends it.
+
+mod place;
+mod reader;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream;
-use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::consumer::pull::OrderedConfig;
-use futures_util::StreamExt as _;
-use message::{Received, Timestamp};
+use async_nats::jetstream::stream::Stream;
+use message::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::ring::{Ring, Verdict};
-use super::{Frame, Shared};
-use crate::consume::life::judge::Judgement;
+use super::Shared;
+use super::ring::Ring;
 use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::settled::Settled;
-use crate::stored::StoredMessage;
+use place::{Following, take};
+use reader::{Reader, ReaderError};
 
 /// The stream.
 const STREAM: &str = "agent-comms";
 /// How far back a ring starts: a viewer who was away while this replica restarted needs no table, and a publisher that sends
 /// again at once without saying so is still known to repeat itself.
 const OVERLAP: u64 = 1_000;
-/// Messages taken into the ring under one lock, and with one call to the viewers.
-const CHUNK: usize = 256;
 /// How long to wait before starting again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often the consumer is looked at although nothing woke us: this client's ordered consumer waits for nothing after the
-/// first heartbeat it misses, and would only be seen to have ended when the next message comes.
+/// How often the watermark is compared with what came.
 const LOOK: Duration = Duration::from_secs(1);
 /// A watermark above everything that was delivered, for this long, means that the consumer has stopped delivering: others
-/// store what never came here.
+/// store what never came here. So does a stream that cannot be read for this long: viewers are then told so.
 const STALLED: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 enum FeedError {
     #[error("the stream `{STREAM}` cannot be looked at")]
     Stream(#[source] jetstream::context::GetStreamError),
-    #[error("no consumer can be made on the stream `{STREAM}`")]
-    Consumer(#[source] jetstream::stream::ConsumerError),
     #[error("the stream `{STREAM}` cannot be read")]
-    Messages(#[source] jetstream::consumer::StreamError),
-    #[error("reading the stream `{STREAM}` broke off")]
-    Broken(#[source] jetstream::consumer::pull::OrderedError),
+    Reader(#[from] ReaderError),
     #[error("a message of the stream has no place in it")]
     Place(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the stream ends at {last}, below the watermark {watermark}: waiting until storing has found the break")]
@@ -54,6 +48,8 @@ enum FeedError {
     Backwards(Cursor),
     #[error("the life of the stream ended before {0}")]
     Ended(Cursor),
+    #[error("the stream goes on with {0}, without the message that was read last: beginning anew")]
+    Apart(Cursor),
     #[error("the stream is another one: waiting until storing has found the break")]
     Recreated,
     #[error("nothing was delivered for a while although {0} is stored already")]
@@ -89,29 +85,12 @@ async fn follow_one(
     shared.life.may_show().await;
     let (settled, epochs) = newest(&known.borrow_and_update());
     let stream = jetstream.get_stream(STREAM).await.map_err(FeedError::Stream)?;
-    let created = epochs.get(settled.epoch).and_then(|newest| newest.stream_created);
-    if created.is_some_and(|created| created != Timestamp::new(stream.cached_info().created)) {
-        return Err(FeedError::Recreated);
-    }
-    let last = stream.cached_info().state.last_sequence;
-    let committed = u64::try_from(settled.sequence).unwrap_or(0);
-    if last < committed {
-        return Err(FeedError::Behind { last, watermark: settled });
-    }
+    let last = check(&stream, &epochs, settled)?;
     let start_sequence = start_of(&epochs, settled, last);
-    // Named, because ingest may create named consumers only: without a name no permission could spare the durable.
-    let unique = jetstream.client().new_inbox();
-    let name = format!("live-{}", unique.rsplit('.').next().unwrap_or(&unique));
-    let config = OrderedConfig {
-        name: Some(name),
-        description: Some("live view of one replica of ingest".to_owned()),
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence },
-        ..OrderedConfig::default()
-    };
-    let consumer = stream.create_consumer(config).await.map_err(FeedError::Consumer)?;
-    let is_empty = consumer.cached_info().num_pending == 0;
-    let mut messages = Box::pin(consumer.messages().await.map_err(FeedError::Messages)?.ready_chunks(CHUNK));
-    let mut following = Following { epoch: settled.epoch, settled, newest: start_sequence - 1, caught_up: is_empty };
+    let mut reader = Reader::start(jetstream, stream, start_sequence).await?;
+    let is_empty = reader.is_empty();
+    let newest = start_sequence - 1;
+    let mut following = Following { epoch: settled.epoch, settled, newest, meets: None, caught_up: is_empty };
     let base = Cursor { epoch: settled.epoch, sequence: i64::try_from(start_sequence - 1).unwrap_or(i64::MAX) };
     shared.change(|ring| {
         ring.open(base);
@@ -120,14 +99,46 @@ async fn follow_one(
         }
     });
     tracing::info!(ring.base = %base, "live");
+    loop {
+        let Err(error) = read(shared, &mut reader, &mut following, known).await else { return Ok(()) };
+        let FeedError::Reader(error) = error else { return Err(error) };
+        tracing::info!(error = &error as &dyn std::error::Error, "reading the stream broke off, going on from the last message");
+        shared.metrics.restarts.inc();
+        let again = tokio::time::timeout(STALLED, read_again(shared, jetstream, &following, known));
+        reader = again.await.unwrap_or(Err(FeedError::Reader(error)))?;
+        following.meets = Some(following.newest).filter(|newest| *newest > 0);
+    }
+}
+
+/// Whether a stream is the one that is known, with everything that is stored; tells where it ends.
+fn check(stream: &Stream, epochs: &Epochs, stored: Cursor) -> Result<u64, FeedError> {
+    let info = stream.cached_info();
+    let created = epochs.get(stored.epoch).and_then(|newest| newest.stream_created);
+    if created.is_some_and(|created| created != Timestamp::new(info.created)) {
+        return Err(FeedError::Recreated);
+    }
+    let last = info.state.last_sequence;
+    if last < u64::try_from(stored.sequence).unwrap_or(0) {
+        return Err(FeedError::Behind { last, watermark: stored });
+    }
+    Ok(last)
+}
+
+/// Reads until a newer life is known, or until reading breaks off.
+async fn read(
+    shared: &Shared,
+    reader: &mut Reader,
+    following: &mut Following,
+    known: &mut watch::Receiver<Settled>,
+) -> Result<(), FeedError> {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut behind_since = None;
     loop {
         tokio::select! {
             changed = another_life(known, following.epoch) => return changed,
-            // The loop then polls the consumer too.
             now = looks.tick() => {
+                reader.check_connection()?;
                 let (stored, _) = newest(&shared.settled.borrow());
                 let is_behind = stored > shared.ring().head();
                 behind_since = if is_behind { behind_since.or(Some(now)) } else { None };
@@ -135,13 +146,13 @@ async fn follow_one(
                     return Err(FeedError::Stalled(stored));
                 }
             }
-            chunk = messages.next() => {
-                let chunk = chunk.ok_or(FeedError::Closed)?;
+            chunk = reader.next() => {
+                let chunk = chunk?;
                 shared.life.may_show().await;
                 let mut failed = None;
                 let mut places = Vec::with_capacity(chunk.len());
                 for message in chunk {
-                    match message.map_err(FeedError::Broken).and_then(|message| following.place(shared, &message)) {
+                    match following.place(shared, &message) {
                         Ok(place) => places.push(place),
                         Err(error) => {
                             failed = Some(error);
@@ -154,6 +165,32 @@ async fn follow_one(
                     return Err(error);
                 }
             }
+        }
+    }
+}
+
+/// Goes on with the last message of the ring, for as long as it takes. That message is read again, because a stream that came
+/// back without its end would go on from there with others, and nothing but its own times shows it.
+async fn read_again(
+    shared: &Shared,
+    jetstream: &jetstream::Context,
+    following: &Following,
+    known: &watch::Receiver<Settled>,
+) -> Result<Reader, FeedError> {
+    loop {
+        shared.life.may_show().await;
+        let (stored, epochs) = newest(&known.borrow());
+        let again = async {
+            let stream = jetstream.get_stream(STREAM).await.map_err(FeedError::Stream)?;
+            let seen = Cursor { epoch: following.epoch, sequence: i64::try_from(following.newest).unwrap_or(i64::MAX) };
+            // The next message would be of another life: reading it here tells whoever waits for that.
+            let seen = if stored.epoch == seen.epoch { seen } else { stored };
+            check(&stream, &epochs, seen)?;
+            Ok::<_, FeedError>(Reader::start(jetstream, stream, following.newest.max(1)).await?)
+        };
+        match again.await {
+            Err(FeedError::Stream(_) | FeedError::Reader(_)) => tokio::time::sleep(PAUSE).await,
+            done => return done,
         }
     }
 }
@@ -178,111 +215,6 @@ fn start_of(epochs: &Epochs, settled: Cursor, last: u64) -> u64 {
     let first = epochs.get(settled.epoch).map_or(0, |epoch| epoch.first_sequence);
     let first = u64::try_from(first).unwrap_or(0).max(1);
     (committed + 1).min((last + 1).saturating_sub(OVERLAP)).max(first)
-}
-
-/// One life of the stream, as far as it was followed.
-struct Following {
-    epoch: i64,
-    /// What was committed when it started: the table already knows which of these are shown.
-    settled: Cursor,
-    /// The newest message seen, or the one below the first that was asked for.
-    newest: u64,
-    /// Whether a message came that nothing followed yet.
-    caught_up: bool,
-}
-
-/// What a message of the stream is to the ring.
-enum Place {
-    Shown {
-        /// The ring begins anew after this position.
-        hole: Option<Cursor>,
-        frame: Arc<Frame>,
-        uncertain: bool,
-    },
-    Nothing {
-        hole: Option<Cursor>,
-        cursor: Cursor,
-    },
-    /// Of an earlier life, or seen already.
-    Outside,
-}
-
-impl Following {
-    fn place(&mut self, shared: &Shared, message: &jetstream::Message) -> Result<Place, FeedError> {
-        let info = message.info().map_err(FeedError::Place)?;
-        let stored_at = Timestamp::new(info.published);
-        let cursor = Cursor { epoch: self.epoch, sequence: i64::try_from(info.stream_sequence).unwrap_or(i64::MAX) };
-        let (judgement, epoch) = shared.life.handed(info.stream_sequence, stored_at);
-        if judgement == Judgement::Backwards {
-            return Err(FeedError::Backwards(cursor));
-        }
-        if epoch > self.epoch {
-            // Storing knows of the break already; the ring follows when everybody here is told.
-            return Err(FeedError::Ended(cursor));
-        }
-        if info.stream_sequence <= self.newest {
-            return Ok(Place::Outside);
-        }
-        let is_next = info.stream_sequence == self.newest + 1;
-        self.newest = info.stream_sequence;
-        self.caught_up |= info.pending == 0;
-        if epoch != self.epoch {
-            return Ok(Place::Outside);
-        }
-        // The stream discarded what lies between before it came here: others may have stored it, so the ring begins anew.
-        let hole = (!is_next).then_some(Cursor { sequence: cursor.sequence - 1, ..cursor });
-        let resent = crate::batch::is_resent(message.headers.as_ref());
-        let received = Received {
-            subject: &message.subject,
-            payload: &message.payload,
-            stored_at: info.published,
-            sequence: info.stream_sequence,
-        };
-        let Ok(stored) = StoredMessage::decode(self.epoch, &received) else {
-            shared.metrics.unreadable.inc();
-            return Ok(Place::Nothing { hole, cursor });
-        };
-        Ok(Place::Shown { hole, frame: Arc::new(Frame::render(stored)), uncertain: resent || cursor <= self.settled })
-    }
-}
-
-fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
-    let mut changed_runs = Vec::new();
-    shared.change(|ring| {
-        for place in places {
-            match place {
-                Place::Shown { hole, frame, uncertain } => {
-                    begin_anew(ring, hole);
-                    if frame.stored.verified {
-                        changed_runs.push((frame.stored.message.run_key(), frame.cursor));
-                    }
-                    match ring.push(frame, uncertain) {
-                        Verdict::Dropped => shared.metrics.copies.inc(),
-                        Verdict::Shown | Verdict::Waiting => shared.metrics.frames.inc(),
-                    };
-                }
-                Place::Nothing { hole, cursor } => {
-                    begin_anew(ring, hole);
-                    ring.skip(cursor);
-                }
-                Place::Outside => {}
-            }
-        }
-        if caught_up {
-            ring.fill();
-        }
-    });
-    shared.runs.note(changed_runs);
-}
-
-fn begin_anew(ring: &mut Ring, after: Option<Cursor>) {
-    if let Some(base) = after {
-        let is_filled = ring.is_filled();
-        ring.open(base);
-        if is_filled {
-            ring.fill();
-        }
-    }
 }
 
 #[cfg(test)]
