@@ -30,6 +30,8 @@ const OVERLAP: u64 = 1_000;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the watermark is compared with what came.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long one attempt to go on may take: what was asked of a server that was stopping is never answered.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// A watermark above everything that was delivered, for this long, means that the consumer has stopped delivering: others
 /// store what never came here. So does a stream that cannot be read for this long: viewers are then told so.
 const STALLED: Duration = Duration::from_secs(10);
@@ -188,9 +190,10 @@ async fn read_again(
             check(&stream, &epochs, seen)?;
             Ok::<_, FeedError>(Reader::start(jetstream, stream, following.newest.max(1)).await?)
         };
-        match again.await {
-            Err(FeedError::Stream(_) | FeedError::Reader(_)) => tokio::time::sleep(PAUSE).await,
-            done => return done,
+        match tokio::time::timeout(PATIENCE, again).await {
+            Ok(Err(FeedError::Stream(_) | FeedError::Reader(_))) => tokio::time::sleep(PAUSE).await,
+            Ok(done) => return done,
+            Err(_) => {}
         }
     }
 }
