@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::consumer::{self, DeliverPolicy, PullConsumer};
+use async_nats::jetstream::consumer::{DeliverPolicy, PullConsumer};
+use async_nats::jetstream::{self, consumer};
 use clap::Parser as _;
 use futures_util::StreamExt as _;
 use ingest::consume::{DURABLE, STREAM};
@@ -199,6 +200,9 @@ async fn a_durable_that_would_pass_over_messages_is_not_bound_and_one_that_is_ma
     publish(&world, ["one".to_owned()]).await;
     world.until(MESSAGES, 1).await;
     let stream = world.jetstream.get_stream(STREAM).await.expect("the stream");
+    let settings = stream.cached_info().config.clone();
+    let losing = jetstream::stream::Config { allow_rollup: true, ..settings.clone() };
+    world.jetstream.update_stream(losing).await.expect("a stream that may lose messages in its middle");
     stream.delete_consumer(DURABLE).await.expect("deleted");
     let config = consumer::pull::Config {
         durable_name: Some(DURABLE.to_owned()),
@@ -212,11 +216,14 @@ async fn a_durable_that_would_pass_over_messages_is_not_bound_and_one_that_is_ma
         assert!(start.elapsed() < DEADLINE, "{}", readyz(running.admin).await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    assert!(readyz(running.admin).await.contains("stream-settings: stream `agent-comms` has rollups"));
+    world.jetstream.update_stream(settings).await.expect("as it was");
     publish(&world, ["two".to_owned()]).await;
     stream.delete_consumer(DURABLE).await.expect("deleted");
     world.set_up().await;
     world.until(MESSAGES, 2).await;
     world.until_acknowledged().await;
+    assert!(readyz(running.admin).await.contains("stream-settings: ok"));
     assert_eq!(world.count("SELECT messages FROM workflow_comms.runs").await, 2);
     stop.cancel();
     running.wait().await.expect("stopped");
