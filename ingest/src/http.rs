@@ -26,6 +26,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use service::accept;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::cursor::Cursor;
@@ -43,6 +44,9 @@ const HEAD_BYTES: usize = 32 * 1024;
 const STREAMS_A_CONNECTION: u32 = 200;
 /// Connections at once. Each idle stream costs about 15 KiB: this many stay below 200 MiB.
 const CONNECTIONS: usize = 12_000;
+/// How long the other end of a connection may take nothing of what is sent: a viewer that is merely slow takes a little now
+/// and then, one that is gone or stopped holds memory of ours, and comes back by itself.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long open requests may take to end after the token. Streams end at once.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -93,6 +97,10 @@ impl State {
 
 /// Serves until the token is cancelled and open requests have ended.
 pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken) {
+    serve_within(listener, state, stop, WRITE_TIMEOUT).await;
+}
+
+async fn serve_within(listener: TcpListener, state: State, stop: CancellationToken, write_timeout: Duration) {
     let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let state = Arc::new(state);
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
@@ -108,7 +116,9 @@ pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken)
             let state = state.clone();
             async move { Ok::<_, Infallible>(router::answer(&state, loopback, request).await) }
         });
-        let connection = builder().serve_connection(TokioIo::new(stream), answer).into_owned();
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(write_timeout));
+        let connection = builder().serve_connection(TokioIo::new(Box::pin(stream)), answer).into_owned();
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = watched.await {

@@ -53,7 +53,7 @@ pub fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Result<Ans
         if bytes.len() < TOGETHER && subscription.has_more() {
             let mut together = BytesMut::from(&bytes[..]);
             while together.len() < TOGETHER && subscription.has_more() {
-                let event = subscription.next().await?;
+                let Some(event) = subscription.next().await else { break };
                 together.extend_from_slice(&bytes_of(&live, &event, view));
             }
             bytes = together.freeze();
@@ -122,7 +122,8 @@ fn bytes_of(live: &Hub, event: &Event, view: View) -> Bytes {
 
 fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -> Answer {
     let begin = stream::iter([Bytes::from_static(sse::RETRY)]);
-    let parts: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> = Box::pin(begin.chain(events).map(Ok));
+    let end = stream::once(async { sse::last_words() });
+    let parts: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> = Box::pin(begin.chain(events).chain(end).map(Ok));
     let mut answer = answer::stream("text/event-stream", parts);
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));

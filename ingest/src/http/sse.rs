@@ -4,6 +4,7 @@
 //! may go on from.
 
 use std::fmt::Display;
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -11,6 +12,14 @@ use serde_json::Value;
 
 /// What a stream begins with: how long a browser waits before it reconnects, in milliseconds.
 pub const RETRY: &[u8] = b"retry: 1000\n\n";
+
+/// What a stream ends with that this server ends: when to come back. Each stream is told another moment, within four seconds,
+/// so that the other replicas are not asked by everybody at once.
+#[must_use]
+pub fn last_words() -> Bytes {
+    let moment = RandomState::new().hash_one(()) % 4_000;
+    Bytes::from(format!("retry: {}\n\n", 1_000 + moment))
+}
 
 /// A message.
 #[must_use]

@@ -8,13 +8,17 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{State, serve};
+use super::{State, serve_within};
 use crate::consume::life::Life;
 use crate::live::Hub;
 use crate::settled::Settled;
 
 /// A server whose database is away: what is asked here needs none.
 async fn start() -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+    start_within(super::WRITE_TIMEOUT).await
+}
+
+async fn start_within(write_timeout: Duration) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
     let config: tokio_postgres::Config = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
     let manager = deadpool_postgres::Manager::new(config, tokio_postgres::NoTls);
     let pool = deadpool_postgres::Pool::builder(manager).build().unwrap();
@@ -23,7 +27,7 @@ async fn start() -> (SocketAddr, CancellationToken, JoinHandle<()>) {
     let live = Hub::new(pool.clone(), settled.clone(), Arc::new(Life::new(None)), stop.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let served = tokio::spawn(serve(listener, State { pool, live, settled }, stop.clone()));
+    let served = tokio::spawn(serve_within(listener, State { pool, live, settled }, stop.clone(), write_timeout));
     (address, stop, served)
 }
 
@@ -87,4 +91,25 @@ async fn an_open_stream_ends_with_the_token() {
     }
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(2), served).await.expect("the server waits for its streams").unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    let last = rest.lines().filter_map(|line| line.strip_prefix("retry: ")).next_back().expect("when to come back");
+    assert!((1_000..5_000).contains(&last.parse::<u32>().unwrap()), "{rest}");
+}
+
+#[tokio::test]
+async fn a_connection_whose_other_end_takes_nothing_is_ended() {
+    let (address, stop, served) = start_within(Duration::from_millis(300)).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let path = crate::pages::assets::path("page.css");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let ended = async {
+        // Far more answers than the buffers between the two take; none is read.
+        while stream.write_all(request.as_bytes()).await.is_ok() {}
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the server ends the connection");
+    stop.cancel();
+    served.await.unwrap();
 }
