@@ -116,7 +116,9 @@ impl Delivery {
         Received { subject, payload, stored_at: *stored_at, sequence: *sequence }
     }
 
-    fn is_resent(&self) -> bool {
+    /// Whether it is marked as sent again.
+    #[must_use]
+    pub fn is_resent(&self) -> bool {
         is_resent(self.headers.as_ref())
     }
 }

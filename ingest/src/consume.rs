@@ -5,6 +5,7 @@
 
 mod answer;
 mod budget;
+mod copies;
 mod extend;
 mod floor;
 mod gather;
@@ -29,6 +30,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use budget::Budget;
+use copies::{Copies, Copy};
 use extend::Extender;
 use floor::Floor;
 use gather::{Held, PullError, Pulled, Puller};
@@ -121,16 +123,22 @@ pub async fn run(storing: Storing) {
     let stored = CancellationToken::new();
     let extending = tokio::spawn(extender.clone().run(client.clone(), stored.clone()));
     let mut keepers = JoinSet::new();
-    for trouble in Trouble::of_tasks(&storing.readiness, BATCHES_STORED_AT_ONCE) {
+    let mut troubles = Trouble::of_tasks(&storing.readiness, BATCHES_STORED_AT_ONCE + 1);
+    let (copies, held) = mpsc::channel(copies::ON_THE_WAY);
+    if let Some(trouble) = troubles.next() {
+        let keeper = Keeper::new(storing.clone(), answers.clone(), trouble);
+        keepers.spawn(Copies::new(storing.clone(), extender.clone(), answers.clone(), keeper).run(held));
+    }
+    for trouble in troubles {
         keepers.spawn(Keeper::new(storing.clone(), answers.clone(), trouble).run(waiting.clone()));
     }
     drop((answers, waiting));
     tokio::select! {
-        () = pull(&storing, &client, &batches, &extender) => {}
+        () = pull(&storing, &client, &batches, &copies, &extender) => {}
         // None ends before the batches do, unless it broke off.
         Some(ended) = keepers.join_next() => tracing::error!(error = ?ended.err(), "storing broke off"),
     }
-    drop(batches);
+    drop((batches, copies));
     while let Some(ended) = keepers.join_next().await {
         if let Err(error) = ended {
             tracing::error!(error = %error, "storing broke off");
@@ -145,7 +153,13 @@ pub async fn run(storing: Storing) {
 }
 
 /// Pulls until the token is cancelled, binding again whenever it cannot go on.
-async fn pull(storing: &Storing, client: &async_nats::Client, batches: &mpsc::Sender<Held>, extender: &Extender) {
+async fn pull(
+    storing: &Storing,
+    client: &async_nats::Client,
+    batches: &mpsc::Sender<Held>,
+    copies: &mpsc::Sender<Copy>,
+    extender: &Extender,
+) {
     let budget = Budget::new();
     let mut has_stalled = false;
     while !storing.stop.is_cancelled() {
@@ -157,7 +171,7 @@ async fn pull(storing: &Storing, client: &async_nats::Client, batches: &mpsc::Se
                 let bound = storing.stop.child_token();
                 let floor = Floor::new(storing.clone(), stream, consumer.clone());
                 let floor = tokio::spawn(floor.follow(bound.clone()));
-                let puller = Puller { storing, consumer: &consumer, batches, budget: &budget, extender };
+                let puller = Puller { storing, consumer: &consumer, batches, budget: &budget, extender, copies };
                 let Pulled { why, messages } = puller.pull().await;
                 bound.cancel();
                 // The task ends with its token; it has nothing to say.

@@ -43,6 +43,8 @@ pub struct Metrics {
     epoch_changes: Family<Reason, Counter>,
     discarded: Counter,
     backlog: Gauge<f64, AtomicU64>,
+    held_copies: Gauge,
+    held_copies_bytes: Gauge,
 }
 
 impl Default for Metrics {
@@ -63,6 +65,8 @@ impl Default for Metrics {
             epoch_changes: Family::default(),
             discarded: Counter::default(),
             backlog: Gauge::default(),
+            held_copies: Gauge::default(),
+            held_copies_bytes: Gauge::default(),
         }
     }
 }
@@ -89,6 +93,9 @@ impl Metrics {
         registry.register("discarded_messages", "Messages lost before they were stored", self.discarded.clone());
         let backlog = self.backlog.clone();
         registry.register("stream_backlog_ratio", "Share of what the stream may hold that is not stored yet", backlog);
+        registry.register("held_copies", "Copies that wait until they can be decided", self.held_copies.clone());
+        let bytes = self.held_copies_bytes.clone();
+        registry.register_with_unit("held_copies", "Memory of copies that wait", Unit::Bytes, bytes);
     }
 
     /// Counts a committed batch.
@@ -129,6 +136,12 @@ impl Metrics {
     /// Counts messages that the stream discarded before they were stored.
     pub fn discarded(&self, messages: i64) {
         self.discarded.inc_by(u64::try_from(messages).unwrap_or(0));
+    }
+
+    /// Notes which copies wait.
+    pub fn held_copies(&self, copies: usize, bytes: usize) {
+        self.held_copies.set(i64::try_from(copies).unwrap_or(i64::MAX));
+        self.held_copies_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Notes how much of what the stream may hold is not stored yet, from 0 to 1.

@@ -8,6 +8,7 @@ pub mod epochs;
 pub mod error;
 pub mod insert;
 pub mod migrate;
+pub mod open;
 pub mod partitions;
 pub mod pool;
 mod summary;
@@ -26,6 +27,8 @@ pub(crate) enum Lock {
     Epochs = 0x6163_0003,
     /// Cutting ranges that are told as discarded.
     Discarded = 0x6163_0004,
+    /// Being the place where copies are gathered.
+    Copies = 0x6163_0005,
 }
 
 impl Lock {

@@ -11,6 +11,7 @@ mod breaks;
 mod crashes;
 mod days;
 mod discarded;
+mod held;
 mod history;
 mod keeping;
 mod live;

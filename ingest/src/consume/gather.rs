@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::Subject;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::Batch;
 use futures_util::StreamExt as _;
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Storing;
 use super::budget::{Budget, REQUEST_BYTES, Room};
+use super::copies::{self, Copy};
 use super::extend::{Extender, Ours};
 use super::life::Life;
 use crate::batch::Delivery;
@@ -86,6 +88,8 @@ pub(super) struct Puller<'a> {
     pub(super) batches: &'a mpsc::Sender<Held>,
     pub(super) budget: &'a Budget,
     pub(super) extender: &'a Extender,
+    /// Copies that must wait go there, into no batch.
+    pub(super) copies: &'a mpsc::Sender<Copy>,
 }
 
 /// What is gathered.
@@ -159,7 +163,7 @@ impl Gathering<'_> {
     async fn read(&mut self, batch: &mut Batch, room: &mut Room) -> Result<End, PullError> {
         loop {
             match self.meanwhile(batch.next()).await? {
-                Some(Ok(message)) => self.push(message, room),
+                Some(Ok(message)) => self.push(message, room).await,
                 Some(Err(error)) if is_end_of_bytes(&error.to_string()) => return Ok(End::Bytes),
                 Some(Err(error)) if is_end(&error.to_string()) => return Ok(End::Time),
                 Some(Err(error)) => return Err(PullError::Ended(error.to_string())),
@@ -172,7 +176,7 @@ impl Gathering<'_> {
     async fn read_out(&mut self, batch: &mut Batch, room: &mut Room) {
         let until = Instant::now() + LONGEST_END;
         while let Ok(Some(Ok(message))) = tokio::time::timeout_at(until.min(Instant::now() + SILENCE), batch.next()).await {
-            self.push(message, room);
+            self.push(message, room).await;
         }
     }
 
@@ -209,12 +213,20 @@ impl Gathering<'_> {
         }
     }
 
-    fn push(&mut self, message: async_nats::jetstream::Message, room: &mut Room) {
+    async fn push(&mut self, message: async_nats::jetstream::Message, room: &mut Room) {
+        self.messages += 1;
+        let storing = self.puller.storing;
+        let Some((delivery, reply)) = taken(&storing.life, message) else { return };
+        if delivery.is_resent() && !copies::is_decidable(&delivery, &storing.settled.borrow()) {
+            if self.puller.copies.send(Copy { delivery, reply }).await.is_err() {
+                tracing::debug!("nobody holds copies any more; it comes again");
+            }
+            return;
+        }
         if self.held.deliveries.is_empty() {
             self.deadline = Instant::now() + GATHER;
         }
-        self.messages += 1;
-        self.held.push(&self.puller.storing.life, message, room);
+        self.held.push(delivery, reply, room);
     }
 
     /// Requests brought nothing for a while; is there nothing? Others may hold all that may be held at once.
@@ -253,28 +265,17 @@ impl Held {
         self.deliveries.len() >= BATCH_MESSAGES || bytes >= REQUEST_BYTES
     }
 
-    fn push(&mut self, life: &Life, message: async_nats::jetstream::Message, room: &mut Room) {
-        let placed = message.info().map(|info| (info.stream_sequence, info.published));
-        let (placed, reply) = match (placed, message.message.reply.clone()) {
-            (Ok(placed), Some(reply)) => (placed, reply),
-            // Not a message of the stream: somebody else wrote to our inbox.
-            (placed, _) => {
-                let error = placed.err().map(|error| error.to_string()).unwrap_or_default();
-                tracing::warn!(error, "a message without a place in the stream is ignored");
-                return;
-            }
-        };
-        let (sequence, stored_at) = placed;
-        // Whatever it shows is suspected from here on; whether it may be stored is asked when it is.
-        life.handed(sequence, Timestamp::new(stored_at));
-        let message = message.message;
-        let delivery = Delivery {
-            subject: message.subject.to_string(),
-            headers: message.headers,
-            payload: message.payload,
-            stored_at,
-            sequence,
-        };
+    /// Copies that can be decided together. They have room of their own.
+    pub(super) fn of_copies(extender: &Extender, copies: impl IntoIterator<Item = Copy>) -> Self {
+        let mut held = Self::new(extender);
+        for Copy { delivery, reply } in copies {
+            held.deliveries.push(delivery);
+            held.ours.push(reply);
+        }
+        held
+    }
+
+    fn push(&mut self, delivery: Delivery, reply: Subject, room: &mut Room) {
         match (&mut self.room, room.split(&delivery)) {
             (Some(room), Some(part)) => room.merge(part),
             (mine, part) => *mine = mine.take().or(part),
@@ -282,4 +283,30 @@ impl Held {
         self.deliveries.push(delivery);
         self.ours.push(reply);
     }
+}
+
+/// A message, and where to answer for it.
+fn taken(life: &Life, message: async_nats::jetstream::Message) -> Option<(Delivery, Subject)> {
+    let placed = message.info().map(|info| (info.stream_sequence, info.published));
+    let (placed, reply) = match (placed, message.message.reply.clone()) {
+        (Ok(placed), Some(reply)) => (placed, reply),
+        // Not a message of the stream: somebody else wrote to our inbox.
+        (placed, _) => {
+            let error = placed.err().map(|error| error.to_string()).unwrap_or_default();
+            tracing::warn!(error, "a message without a place in the stream is ignored");
+            return None;
+        }
+    };
+    let (sequence, stored_at) = placed;
+    // Whatever it shows is suspected from here on; whether it may be stored is asked when it is.
+    life.handed(sequence, Timestamp::new(stored_at));
+    let message = message.message;
+    let delivery = Delivery {
+        subject: message.subject.to_string(),
+        headers: message.headers,
+        payload: message.payload,
+        stored_at,
+        sequence,
+    };
+    Some((delivery, reply))
 }

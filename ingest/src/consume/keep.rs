@@ -57,8 +57,9 @@ impl Keeper {
         }
     }
 
-    /// Stores a batch, or gives back what cannot be stored before this replica ends.
-    async fn keep(&mut self, held: Held) {
+    /// Stores a batch, the lowest positions first, or gives back what cannot be stored before this replica ends; whether all
+    /// of it is stored.
+    pub(super) async fn keep(&mut self, held: Held) -> bool {
         let stop = self.storing.stop.clone();
         let whole = 0..held.deliveries.len();
         let mut open = Vec::from([whole]);
@@ -76,6 +77,7 @@ impl Keeper {
                 self.answer(&held, range, AckKind::Nak(Some(GIVEN_BACK))).await;
             }
         }
+        is_stored
     }
 
     /// Stores what is open, halving it around what `PostgreSQL` refuses.
