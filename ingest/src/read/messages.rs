@@ -5,7 +5,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::cursor::Cursor;
 use crate::filter::Filter;
-use crate::read::{ReadError, row};
+use crate::read::{ReadError, ask, row};
 use crate::stored::StoredMessage;
 
 /// How many bytes of texts one answer holds at most, and one message more: what somebody asks for is bounded by memory,
@@ -228,13 +228,12 @@ impl<'a> Question<'a> {
 }
 
 async fn pick(pool: &Pool, filter: &Filter, bounds: Bounds, direction: Direction, limit: usize) -> Result<Slice, ReadError> {
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(&statement(direction)).await?;
+    let mut client = pool.get().await?;
     // One more is looked for, which says whether there are more.
     let question = Question::new(filter, bounds, limit.saturating_add(1));
     let mut parameters = question.parameters().to_vec();
     parameters.push(&PAGE_BYTES);
-    let rows = client.query(&statement, &parameters).await?;
+    let rows = ask(&mut client, &statement(direction), &parameters, filter.text.is_some()).await?;
     let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get("found"))?;
     let messages: Vec<StoredMessage> = rows.iter().take(limit).map(row::stored).collect::<Result<_, _>>()?;
     let more = i64::try_from(messages.len()).is_ok_and(|told| told < found);

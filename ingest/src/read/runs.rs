@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::cursor::Cursor;
 use crate::read::messages::like_pattern;
-use crate::read::{ReadError, row};
+use crate::read::{ReadError, ask, row};
 
 pub use state::RunState;
 pub use summary::{RunSummary, StepSummary};
@@ -91,7 +91,7 @@ pub async fn list(pool: &Pool, query: &RunQuery) -> Result<RunPage, ReadError> {
 pub async fn by_id(pool: &Pool, id: &str, namespace: Option<&str>) -> Result<RunMatch, ReadError> {
     let condition = "(r.workflow_uid = $1 AND $1 NOT IN ('', 'unknown') OR r.run_id = $1 \
          OR r.workflow_name = $1 AND r.run_key = 'name:' || $1) AND ($2::text IS NULL OR r.workflow_namespace = $2)";
-    let runs = select(pool, condition, 100, &[&id, &namespace]).await?;
+    let runs = select(pool, condition, 100, &[&id, &namespace], false).await?;
     let mut each: Vec<RunSummary> = Vec::new();
     for run in runs {
         let own = |run: &RunSummary| run.uid == id || (run.key.uid.is_empty() && run.name == id);
@@ -116,7 +116,7 @@ pub async fn by_id(pool: &Pool, id: &str, namespace: Option<&str>) -> Result<Run
 pub async fn by_keys(pool: &Pool, keys: &[RunKey]) -> Result<Vec<RunSummary>, ReadError> {
     let (namespaces, texts): (Vec<&str>, Vec<String>) = keys.iter().map(|key| (key.namespace.as_str(), key_text(key))).unzip();
     let condition = "(r.workflow_namespace, r.run_key) IN (SELECT * FROM unnest($1::text[], $2::text[]))";
-    select(pool, condition, keys.len(), &[&namespaces, &texts]).await
+    select(pool, condition, keys.len(), &[&namespaces, &texts], false).await
 }
 
 /// A run's key as the tables hold it.
@@ -131,7 +131,8 @@ async fn chunk_of(pool: &Pool, query: &RunQuery, before: Option<Cursor>, limit: 
     let condition = "(r.last_epoch, r.last_seq) < ($1, $2) AND ($3::text IS NULL OR r.workflow_namespace = $3) \
          AND ($4::text IS NULL OR r.workflow_name ILIKE $4 OR r.workflow_uid ILIKE $4 OR r.run_id ILIKE $4 \
          OR r.preview ILIKE $4 OR r.agents::text ILIKE $4)";
-    select(pool, condition, limit, &[&before.epoch, &before.sequence, &query.namespace, &pattern]).await
+    let parameters: [&(dyn ToSql + Sync); 4] = [&before.epoch, &before.sequence, &query.namespace, &pattern];
+    select(pool, condition, limit, &parameters, pattern.is_some()).await
 }
 
 /// Runs under a condition, newest first, each with its steps and its state as of now by the clock of the database.
@@ -140,8 +141,9 @@ async fn select(
     condition: &str,
     limit: usize,
     parameters: &[&(dyn ToSql + Sync)],
+    is_search: bool,
 ) -> Result<Vec<RunSummary>, ReadError> {
-    let client = pool.get().await?;
+    let mut client = pool.get().await?;
     let sql = format!(
         "SELECT r.*, now() AS read_at FROM workflow_comms.runs r WHERE {condition} \
          ORDER BY r.last_epoch DESC, r.last_seq DESC LIMIT ${}",
@@ -150,8 +152,7 @@ async fn select(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut parameters = parameters.to_vec();
     parameters.push(&limit);
-    let statement = client.prepare_cached(&sql).await?;
-    let rows = client.query(&statement, &parameters).await?;
+    let rows = ask(&mut client, &sql, &parameters, is_search).await?;
     let Some(first) = rows.first() else {
         return Ok(Vec::new());
     };
