@@ -211,3 +211,29 @@ async fn what_only_a_stopped_replica_was_handed_before_a_break_is_never_mixed_wi
 fn texts(range: std::ops::Range<u32>) -> String {
     range.map(|number| format!("'number {number}'")).collect::<Vec<_>>().join(", ")
 }
+
+/// A break that nobody could see: what came after it was taken for the old life, until a place was taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_place_is_taken_begins_another_life_whatever_was_seen_before() {
+    let world = World::start().await;
+    world.set_ack_wait(Duration::from_secs(2)).await;
+    let (running, stop) = world.serve().await;
+    world.publish_numbered(0..10).await;
+    world.until(MESSAGES, 10).await;
+    world.until_acknowledged().await;
+    stop.cancel();
+    running.wait().await.expect("stopped");
+    let taken = "CREATE TEMP TABLE taken AS SELECT * FROM workflow_comms.agent_messages WHERE stream_seq = 10; \
+        UPDATE taken SET stream_seq = 11, id = gen_random_uuid(), content = 'old', stream_ts = stream_ts + interval '1 us'; \
+        INSERT INTO workflow_comms.agent_messages SELECT * FROM taken; \
+        UPDATE workflow_comms.stream_epochs SET seen_at = now() + interval '10 s'";
+    world.sql.batch_execute(taken).await.expect("taken");
+    let (running, stop) = world.serve().await;
+    world.publish_numbered(10..13).await;
+    world.until(DIFFERENT, 14).await;
+    assert_eq!((world.count(&of_epoch(1)).await, world.count(&of_epoch(2)).await), (11, 3));
+    assert_eq!(world.count("SELECT first_seq FROM workflow_comms.stream_epochs WHERE epoch = 2").await, 11);
+    world.until_acknowledged().await;
+    stop.cancel();
+    running.wait().await.expect("stopped");
+}

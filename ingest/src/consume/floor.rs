@@ -121,17 +121,34 @@ impl Floor {
         let created = Timestamp::new(info.created);
         let is_recreated = newest.stream_created.is_some_and(|known| known != created);
         let (_, latest) = epochs::latest(&self.storing.pool, newest.epoch).await?;
-        if let (false, Suspicion::Backwards { at }) = (is_recreated, suspicion)
-            && latest.is_some_and(|latest| at <= latest)
-        {
-            // Another replica was handed something later of the same life: this message was only late.
-            self.storing.life.acquit();
-            return Ok(true);
-        }
+        let is_among_known = |at: Timestamp| latest.is_some_and(|latest| at <= latest);
+        let known_first = match suspicion {
+            Suspicion::Backwards { at } if !is_recreated && is_among_known(at) => {
+                // Another replica was handed something later of the same life: this message was only late.
+                self.storing.life.acquit();
+                return Ok(true);
+            }
+            Suspicion::Taken { sequence, at } if !is_recreated => {
+                let there = epochs::stored_at(&self.storing.pool, newest.epoch, sequence).await?;
+                if there.is_none_or(|there| at <= there) {
+                    // It is of the life before, and came when its place was taken: it will be late.
+                    self.storing.life.acquit();
+                    return Ok(true);
+                }
+                // Messages of the new life were taken for ones of the old before anybody could know: this one cannot be.
+                is_among_known(at).then_some((sequence.unsigned_abs(), at))
+            }
+            _ => None,
+        };
         // Nothing of the old life is later than the latest of it; times are stored in microseconds.
         let from = if is_recreated { None } else { latest.map(next_microsecond) };
-        let first = probe::first(&self.storing.jetstream, &self.stream, from).await;
-        let Some((sequence, starts_at)) = first.map_err(|error| TickError::Stream(Box::new(error)))? else {
+        let first = match known_first {
+            Some(first) => Some(first),
+            None => probe::first(&self.storing.jetstream, &self.stream, from)
+                .await
+                .map_err(|error| TickError::Stream(Box::new(error)))?,
+        };
+        let Some((sequence, starts_at)) = first else {
             return Ok(false);
         };
         // What a new stream has discarded already was of the new life too, and is lost.

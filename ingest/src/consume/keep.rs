@@ -21,6 +21,7 @@ use super::life::Suspicion;
 use super::trouble::Trouble;
 use super::{Storing, pause};
 use crate::batch::{Batch, Delivery};
+use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::store::error::Remedy;
 use crate::store::partitions::Partitions;
@@ -95,8 +96,8 @@ impl Keeper {
                 Err(error) => error,
             };
             self.storing.metrics.failed(error.label());
-            if let StoreError::PlaceTaken(_, at) = error {
-                self.storing.life.suspect(Suspicion::Backwards { at });
+            if let StoreError::PlaceTaken(Cursor { sequence, .. }, at) = error {
+                self.storing.life.suspect(Suspicion::Taken { sequence, at });
             }
             match error.remedy() {
                 Remedy::ReadEpochs => {

@@ -44,6 +44,13 @@ pub enum Suspicion {
         /// When it was stored.
         at: Timestamp,
     },
+    /// A message has the place of another one that is stored.
+    Taken {
+        /// Its sequence.
+        sequence: i64,
+        /// When it was stored.
+        at: Timestamp,
+    },
     /// It ends below what was seen of it.
     Short,
 }
@@ -54,7 +61,7 @@ impl Suspicion {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Recreated { .. } => "stream created anew",
-            Self::Backwards { .. } => "sequence ran back",
+            Self::Backwards { .. } | Self::Taken { .. } => "sequence ran back",
             Self::Short => "stream lost its end",
         }
     }

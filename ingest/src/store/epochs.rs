@@ -60,6 +60,18 @@ pub async fn latest(pool: &Pool, epoch: i64) -> Result<(i64, Option<Timestamp>),
     Ok((row.try_get(0).map_err(action())?, at.map(Timestamp::new)))
 }
 
+/// When the message was stored by the stream that has a position in the table; nothing when none has.
+///
+/// # Errors
+/// When `PostgreSQL` is away.
+pub async fn stored_at(pool: &Pool, epoch: i64, sequence: i64) -> Result<Option<Timestamp>, StoreError> {
+    let client = pool.get().await?;
+    let sql = "SELECT max(stream_ts) FROM workflow_comms.agent_messages WHERE epoch = $1 AND stream_seq = $2";
+    let row = client.query_one(sql, &[&epoch, &sequence]).await;
+    let at: Option<OffsetDateTime> = row.and_then(|row| row.try_get(0)).map_err(StoreError::of("read a position"))?;
+    Ok(at.map(Timestamp::new))
+}
+
 /// A break that was found.
 #[derive(Debug, Clone, Copy)]
 pub struct Break {
