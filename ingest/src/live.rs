@@ -12,13 +12,14 @@
 mod copies;
 mod feed;
 mod frame;
+mod ids;
 mod metrics;
 mod ring;
 mod runs;
 mod step;
 mod subscription;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use async_nats::jetstream;
 use bytes::Bytes;
@@ -80,6 +81,8 @@ struct Shared {
     /// Judges what is handed out.
     life: Arc<Life>,
     ring: RwLock<Ring>,
+    /// Which ids were seen, across the lives of the ring.
+    ids: Mutex<ids::Ids>,
     /// Counts the changes of the ring: viewers wait on it.
     changes: watch::Sender<u64>,
     rows: frame::Rows,
@@ -97,6 +100,7 @@ impl Hub {
             settled,
             life,
             ring: RwLock::new(Ring::closed(Limits::DEFAULT)),
+            ids: Mutex::default(),
             changes: watch::Sender::new(0),
             rows: frame::Rows::default(),
             runs: runs::Changes::default(),
@@ -154,6 +158,10 @@ impl Hub {
 impl Shared {
     fn ring(&self) -> RwLockReadGuard<'_, Ring> {
         self.ring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ids(&self) -> MutexGuard<'_, ids::Ids> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the ring, then wakes the viewers once.

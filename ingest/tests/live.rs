@@ -223,6 +223,30 @@ async fn a_copy_sent_again_waits_for_its_row_and_holds_up_only_whom_it_concerns(
     stop.cancel();
 }
 
+/// A publisher that does not say so sends again what a viewer saw on another replica, long before this one's ring begins.
+#[tokio::test]
+async fn a_copy_that_is_not_marked_is_known_by_a_replica_that_began_after_its_original() {
+    let world = World::new("live_unmarked").await;
+    let first = world.publish(RUN, "said once").await;
+    let mut viewer = world.hub.subscribe(build(), Start::After(at(0)));
+    assert_eq!(message(&mut viewer).await.0, first);
+    for number in 0..1_100 {
+        world.publish(OTHER, &number.to_string()).await;
+    }
+    let last = first + 1_100;
+    world.commit(last).await;
+    let (replica, stop) = World::replica(&world.nats, &world.table, &world.settled).await;
+    let mut elsewhere = replica.subscribe(build(), Start::After(at(last)));
+    caught_up(&mut elsewhere).await;
+    let copy = world.publish(RUN, "said once").await;
+    let after = world.publish(RUN, "after").await;
+    assert!(is_silent(&mut elsewhere).await);
+    assert_eq!((copy, after), (last + 1, last + 2));
+    world.commit(after).await;
+    assert_eq!(message(&mut elsewhere).await.0, after);
+    stop.cancel();
+}
+
 #[tokio::test]
 async fn a_cursor_of_an_unknown_life_is_reset_to_the_newest_and_one_ahead_waits() {
     let world = World::new("live_reset").await;

@@ -17,6 +17,7 @@ use super::Shared;
 use super::ring::Ring;
 use crate::cursor::Cursor;
 use crate::epochs::Epochs;
+use crate::read;
 use crate::settled::Settled;
 use place::{Following, take};
 use reader::{Reader, ReaderError};
@@ -26,6 +27,8 @@ const STREAM: &str = "agent-comms";
 /// How far back a ring starts: a viewer who was away while this replica restarted needs no table, and a publisher that sends
 /// again at once without saying so is still known to repeat itself.
 const OVERLAP: u64 = 1_000;
+/// How many ids are remembered from the table.
+const RECALLED: usize = 50_000;
 /// How long to wait before starting again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the watermark is compared with what came.
@@ -89,6 +92,7 @@ async fn follow_one(
     let stream = jetstream.get_stream(STREAM).await.map_err(FeedError::Stream)?;
     let last = check(&stream, &epochs, settled)?;
     let start_sequence = start_of(&epochs, settled, last);
+    recall_ids(shared, settled).await;
     let mut reader = Reader::start(jetstream, stream, start_sequence).await?;
     let is_empty = reader.is_empty();
     let newest = start_sequence - 1;
@@ -109,6 +113,27 @@ async fn follow_one(
         let again = tokio::time::timeout(STALLED, read_again(shared, jetstream, &following, known));
         reader = again.await.unwrap_or(Err(FeedError::Reader(error)))?;
         following.meets = Some(following.newest).filter(|newest| *newest > 0);
+    }
+}
+
+/// Remembers the newest ids of the table, once. Live does not wait for a table that is away: then it is tried again when the
+/// ring begins anew.
+async fn recall_ids(shared: &Shared, up_to: Cursor) {
+    if shared.ids().is_filled() {
+        return;
+    }
+    match tokio::time::timeout(PATIENCE, read::messages::newest_ids(&shared.pool, up_to, RECALLED)).await {
+        Ok(Ok(newest)) => {
+            let mut ids = shared.ids();
+            for (namespace, id, cursor) in newest.iter().rev() {
+                ids.note(namespace, *id, *cursor);
+            }
+            ids.fill();
+        }
+        Ok(Err(error)) => {
+            tracing::info!(error = &error as &dyn std::error::Error, "the newest ids are not known to the live side yet");
+        }
+        Err(_) => tracing::info!("the newest ids are not known to the live side yet, the history is slow to answer"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use deadpool_postgres::Pool;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::cursor::Cursor;
 use crate::filter::Filter;
@@ -111,6 +112,20 @@ pub async fn one(pool: &Pool, cursor: Cursor, up_to: Cursor) -> Result<Option<St
         format!("SELECT {} FROM workflow_comms.agent_messages m WHERE m.epoch = $1 AND m.stream_seq = $2 LIMIT 1", row::COLUMNS);
     let statement = client.prepare_cached(&sql).await?;
     client.query_opt(&statement, &[&cursor.epoch, &cursor.sequence]).await?.map(|found| row::stored(&found)).transpose()
+}
+
+/// Namespace, id and position of the newest messages not beyond a position, newest first.
+///
+/// # Errors
+/// When PostgreSQL cannot answer.
+pub async fn newest_ids(pool: &Pool, up_to: Cursor, limit: usize) -> Result<Vec<(String, Uuid, Cursor)>, ReadError> {
+    let client = pool.get().await?;
+    let sql = "SELECT workflow_namespace, id, epoch, stream_seq FROM workflow_comms.agent_messages \
+               WHERE (epoch, stream_seq) <= ($1, $2) ORDER BY epoch DESC, stream_seq DESC LIMIT $3";
+    let statement = client.prepare_cached(sql).await?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = client.query(&statement, &[&up_to.epoch, &up_to.sequence, &limit]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row::cursor(row, "epoch", "stream_seq")?))).collect()
 }
 
 /// Which of these sequences of an epoch have a row.

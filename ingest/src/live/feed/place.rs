@@ -85,6 +85,7 @@ impl Following {
 
 pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
     let mut changed_runs = Vec::new();
+    let mut ids = shared.ids();
     shared.change(|ring| {
         for place in places {
             match place {
@@ -93,7 +94,9 @@ pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
                     if frame.stored.verified {
                         changed_runs.push((frame.stored.message.run_key(), frame.cursor));
                     }
-                    match ring.push(frame, uncertain) {
+                    let message = &frame.stored.message;
+                    let is_known = ids.note(&message.run.namespace, message.id, frame.cursor);
+                    match ring.push(frame, uncertain || is_known) {
                         Verdict::Dropped => shared.metrics.copies.inc(),
                         Verdict::Shown | Verdict::Waiting => shared.metrics.frames.inc(),
                     };
