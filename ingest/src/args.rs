@@ -1,5 +1,7 @@
 //! The command line: every setting is a flag, then a variable, then a default.
 
+pub mod client;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod args;
 pub mod batch;
+pub mod client;
 pub mod consume;
 pub mod cursor;
 pub mod epochs;
@@ -20,3 +21,4 @@ pub mod settled;
 pub mod setup;
 pub mod store;
 pub mod stored;
+pub mod terminal;

@@ -8,8 +8,14 @@ const CLASSES: [&str; COLOURS as usize] = ["agent-0", "agent-1", "agent-2", "age
 /// The class that gives an agent its colour.
 #[must_use]
 pub fn class(agent: &str) -> &'static str {
+    CLASSES[number(agent)]
+}
+
+/// Which of six colours is an agent's, from 0: the same on pages and in terminals.
+#[must_use]
+pub fn number(agent: &str) -> usize {
     // FNV-1a: stable over versions and machines, which the hasher of the standard library is not.
     let hash = agent.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let folded = (hash >> 16) ^ hash;
-    CLASSES[(folded % COLOURS) as usize]
+    (folded % COLOURS) as usize
 }
