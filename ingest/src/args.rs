@@ -1,6 +1,8 @@
 //! The command line: every setting is a flag, then a variable, then a default.
 
 pub mod client;
+pub mod runs;
+pub mod tail;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +10,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use service::logs::LogArgs;
 use service::nats::NatsArgs;
+
+use runs::RunsArgs;
+use tail::TailArgs;
 
 /// From `JetStream` to `PostgreSQL`, exactly once, and from there to people.
 #[derive(Debug, Parser)]
@@ -25,6 +30,10 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Create the stream and its durable consumer where they are missing; show how they differ where they are not
     Setup(Box<SetupArgs>),
+    /// Show what runs and the shared channel say, in this terminal, while they say it
+    Tail(Box<TailArgs>),
+    /// List the runs
+    Runs(Box<RunsArgs>),
 }
 
 /// Settings of `serve`.

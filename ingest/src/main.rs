@@ -18,6 +18,8 @@ async fn main() -> ExitCode {
     let result = match args.command {
         Command::Serve(args) => ingest::serve::run(&args).await,
         Command::Setup(args) => ingest::setup::run(&args).await,
+        Command::Tail(args) => ingest::tail::run(&args).await,
+        Command::Runs(args) => ingest::runs::run(&args).await,
     };
     service::exit::report("agent-comms-ingest", result)
 }

@@ -18,7 +18,7 @@ pub mod run;
 pub mod runs;
 pub mod show;
 pub mod timeline;
-mod tool;
+pub mod tool;
 
 #[cfg(test)]
 pub(crate) mod samples;

@@ -133,19 +133,15 @@ impl World {
 
     /// A replica that is a process of its own.
     pub fn replica(&self, name: &str) -> Replica {
+        self.replica_at(name, "127.0.0.1:0")
+    }
+
+    /// The same, serving at this address.
+    pub fn replica_at(&self, name: &str, listen: &str) -> Replica {
         let ready_file = self.directory.path().join(format!("{name}.json"));
         let ready = ready_file.to_str().expect("text");
-        let words = [
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "127.0.0.1:0",
-            "--database-url",
-            &self.url,
-            "--ready-file",
-            ready,
-        ];
+        let words =
+            ["serve", "--listen", listen, "--admin-listen", "127.0.0.1:0", "--database-url", &self.url, "--ready-file", ready];
         let child = tokio::process::Command::new(env!("CARGO_BIN_EXE_agent-comms-ingest"))
             .args(&Self::words(&self.nats.ingest(), &words)[1..])
             .stderr(Stdio::null())
@@ -254,6 +250,14 @@ impl Replica {
         let id = self.child.id().expect("it runs").to_string();
         let status = std::process::Command::new("kill").args([signal, &id]).status().expect("kill runs");
         assert!(status.success(), "cannot send {signal}");
+    }
+
+    /// Where it serves, once it does. Two replicas of one name share the file that says so: not the second of them.
+    pub async fn api(&mut self) -> String {
+        self.until_ready().await;
+        let ready = std::fs::read_to_string(&self.ready_file).expect("the ready file");
+        let ready: serde_json::Value = serde_json::from_str(&ready).expect("JSON");
+        ready["api"].as_str().expect("an address").to_owned()
     }
 
     /// Waits until it serves.

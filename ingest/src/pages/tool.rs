@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use message::{Kind, Message, Tool};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{figures, markdown, row};
 use crate::api::event;
@@ -34,7 +34,7 @@ pub fn render(stored: &StoredMessage, results: &[&StoredMessage]) -> Markup {
         details.tool {
             summary {
                 b.name { (tool.name().unwrap_or("tool")) }
-                code.arguments { (summary_of(message, tool)) }
+                code.arguments { (summary_of(message.content.as_deref(), tool)) }
                 span.outcome {
                     @if is_call {
                         @match results.last() {
@@ -78,7 +78,7 @@ fn output(stored: &StoredMessage) -> Markup {
 fn outcome(message: &Message) -> Markup {
     let tool = message.tool.as_ref();
     let duration = tool.and_then(Tool::duration_ms).map(figures::duration);
-    let code = exit_code(message);
+    let code = exit_code(tool, &message.attrs);
     let status = tool.and_then(Tool::status);
     let failed = code.is_some_and(|code| code != 0) || status.is_some_and(is_failure);
     html! {
@@ -92,19 +92,26 @@ fn outcome(message: &Message) -> Markup {
     }
 }
 
-fn exit_code(message: &Message) -> Option<i64> {
-    let of_tool = message.tool.as_ref().and_then(|tool| tool.0.get("exit_code"));
-    of_tool.or_else(|| message.attrs.get("exit_code")).and_then(Value::as_i64)
+/// The exit code of a result, wherever its program tells it.
+#[must_use]
+pub fn exit_code(tool: Option<&Tool>, attrs: &Map<String, Value>) -> Option<i64> {
+    let of_tool = tool.and_then(|tool| tool.0.get("exit_code"));
+    of_tool.or_else(|| attrs.get("exit_code")).and_then(Value::as_i64)
 }
 
-fn is_failure(status: &str) -> bool {
+/// Whether a tool's word for how it ended means that it failed.
+#[must_use]
+pub fn is_failure(status: &str) -> bool {
     matches!(
         status.to_ascii_lowercase().as_str(),
         "failed" | "failure" | "error" | "declined" | "denied" | "timeout" | "cancelled"
     )
 }
 
-fn summary_of(message: &Message, tool: &Tool) -> String {
+/// What a call is about, in one line of at most 160 characters: its most telling argument, else all of them, else what was
+/// said with it.
+#[must_use]
+pub fn summary_of(content: Option<&str>, tool: &Tool) -> String {
     let text = match tool.arguments() {
         Some(Value::Object(object)) => match TELLING.into_iter().find_map(|key| object.get(key)) {
             Some(value) => one_line(value),
@@ -112,7 +119,7 @@ fn summary_of(message: &Message, tool: &Tool) -> String {
             None => Value::Object(object.clone()).to_string(),
         },
         Some(value) => one_line(value),
-        None => message.content.clone().unwrap_or_default(),
+        None => content.unwrap_or_default().to_owned(),
     };
     // The words of megabytes are not worth splitting for one line.
     figures::middle_cut(event::start(&text, 8 * ARGUMENTS_CHARS), ARGUMENTS_CHARS)
