@@ -11,6 +11,7 @@
 
 mod copies;
 mod feed;
+mod fill;
 mod frame;
 mod ids;
 mod metrics;
@@ -19,13 +20,13 @@ mod runs;
 mod step;
 mod subscription;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use async_nats::jetstream;
 use bytes::Bytes;
 use deadpool_postgres::Pool;
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::consume::life::Life;
@@ -83,6 +84,10 @@ struct Shared {
     ring: RwLock<Ring>,
     /// Which ids were seen, across the lives of the ring.
     ids: Mutex<ids::Ids>,
+    /// The stream, once it is followed.
+    jetstream: OnceLock<jetstream::Context>,
+    /// Turns of viewers that are read for from the stream.
+    fills: Semaphore,
     /// Counts the changes of the ring: viewers wait on it.
     changes: watch::Sender<u64>,
     rows: frame::Rows,
@@ -101,6 +106,8 @@ impl Hub {
             life,
             ring: RwLock::new(Ring::closed(Limits::DEFAULT)),
             ids: Mutex::default(),
+            jetstream: OnceLock::new(),
+            fills: Semaphore::new(1),
             changes: watch::Sender::new(0),
             rows: frame::Rows::default(),
             runs: runs::Changes::default(),
@@ -116,8 +123,9 @@ impl Hub {
 
     /// Follows the stream until the token is cancelled; what goes wrong is logged and tried again.
     pub async fn run(&self, jetstream: jetstream::Context) {
+        let jetstream = self.0.jetstream.get_or_init(|| jetstream);
         let work = async {
-            let following = Box::pin(feed::follow(&self.0, &jetstream));
+            let following = Box::pin(feed::follow(&self.0, jetstream));
             tokio::join!(following, copies::decide(&self.0), runs::publish(&self.0));
         };
         tokio::select! { () = self.0.stop.cancelled() => {}, () = work => {} }

@@ -331,6 +331,26 @@ async fn little_of_what_waits_in_the_stream_is_in_memory() {
     assert_eq!(sequences(&mut viewer, 60).await, (first + 1..=first + 60).collect::<Vec<_>>());
 }
 
+/// The database is away for so long that what is not stored no longer fits into memory.
+#[tokio::test]
+async fn what_left_the_ring_before_it_was_stored_is_read_from_the_stream() {
+    let world = World::new("live_fill").await;
+    let text = "x".repeat(200 << 10);
+    let mut watching = world.hub.subscribe(build(), Start::After(at(0)));
+    let mut last = 0;
+    for number in 0..250 {
+        last = world.publish(if number % 2 == 0 { RUN } else { OTHER }, &format!("{number} {text}")).await;
+    }
+    let expected: Vec<i64> = (1..=last).filter(|sequence| sequence % 2 == 1).collect();
+    assert_eq!(sequences(&mut watching, expected.len()).await, expected);
+    // The ring holds the newest of them alone, and the table none.
+    let mut late = world.hub.subscribe(build(), Start::After(at(0)));
+    assert_eq!(sequences(&mut late, expected.len()).await, expected);
+    caught_up(&mut late).await;
+    let next = world.publish(RUN, "next").await;
+    assert_eq!(message(&mut late).await.0, next);
+}
+
 #[tokio::test]
 async fn viewers_see_everything_once_through_a_restart_of_the_server() {
     let mut world = World::new("live_restart").await;

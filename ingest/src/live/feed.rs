@@ -2,7 +2,7 @@
 //! reading breaks off. The ring stays as it is meanwhile: only another life of the stream, or a long silence, ends it.
 
 mod place;
-mod reader;
+pub(super) mod reader;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,6 +13,7 @@ pub(super) struct LiveMetrics {
     pub(super) copies: Counter,
     pub(super) unreadable: Counter,
     pub(super) history_pages: Counter,
+    pub(super) stream_pages: Counter,
     pub(super) resets: Counter,
     pub(super) restarts: Counter,
     ring_frames: Gauge,
@@ -46,6 +47,7 @@ impl LiveMetrics {
             ("copies", "Copies of a message that were not shown", &self.copies),
             ("unreadable_messages", "Messages of the stream that cannot be read", &self.unreadable),
             ("history_pages", "Pages read from the table for viewers below the ring", &self.history_pages),
+            ("stream_pages", "Pages read from the stream for viewers below the ring", &self.stream_pages),
             ("resets", "Streams whose cursor could not be honoured", &self.resets),
             ("feed_restarts", "Times that following the stream started anew", &self.restarts),
         ];

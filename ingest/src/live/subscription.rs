@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::fill;
 use super::step::{self, Step};
 use super::{Event, Frame, Shared, Start};
 use crate::cursor::Cursor;
@@ -23,6 +24,8 @@ const PAGE: usize = 500;
 const AFTER_RESET: usize = 500;
 /// How long to wait before asking again a table that did not answer.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a viewer may be read for from the stream at once, its turn included: less than until its next heartbeat.
+const LONGEST_FILL: Duration = Duration::from_secs(10);
 /// How long a viewer waits for a copy to be decided before it is told so.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -219,8 +222,33 @@ impl Subscription {
                 let patient = !self.degraded && since.elapsed() < PATIENCE;
                 if patient { Wait::Until(since + PATIENCE) } else { self.degrade(Wait::Ring) }
             }
-            Step::BelowRing => self.degrade(Wait::Either),
+            Step::BelowRing => self.fill().await,
         }
+    }
+
+    /// What it needs has left the ring and is not stored yet.
+    async fn fill(&mut self) -> Wait {
+        let up_to = {
+            let ring = self.shared.ring();
+            (ring.is_open() && ring.base().epoch == self.position.epoch).then(|| ring.base())
+        };
+        let Some(up_to) = up_to.filter(|base| *base > self.position) else {
+            return self.degrade(Wait::Either);
+        };
+        let filling = Box::pin(fill::fill(&self.shared, &self.filter, self.position, up_to));
+        match tokio::time::timeout(LONGEST_FILL, filling).await {
+            Ok(Ok(filled)) if filled.reached > self.position => {
+                self.position = filled.reached;
+                self.shared.metrics.stream_pages.inc();
+                self.degraded = false;
+                self.in_hand.extend(filled.frames.into_iter().map(Event::Message));
+                return Wait::Nothing;
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(error = &error as &dyn std::error::Error, "a viewer waits for the stream"),
+            Err(_) => tracing::debug!("a viewer waits for its turn to be read for from the stream"),
+        }
+        self.degrade(Wait::Until(Instant::now() + RETRY))
     }
 
     fn hand_over(&mut self, messages: Vec<StoredMessage>) {

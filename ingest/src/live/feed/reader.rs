@@ -28,7 +28,7 @@ const INACTIVE: Duration = Duration::from_secs(30);
 
 /// Reading broke off.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReaderError {
+pub(in crate::live) enum ReaderError {
     #[error("no consumer can be made")]
     Consumer(#[source] ConsumerError),
     #[error("messages cannot be asked for")]
@@ -46,10 +46,11 @@ pub(super) enum ReaderError {
 }
 
 /// One consumer.
-pub(super) struct Reader {
+pub(in crate::live) struct Reader {
     client: async_nats::Client,
     /// How many connections there were when it began: a request does not outlive its connection.
     connects: u64,
+    stream: Stream,
     consumer: Consumer<pull::Config>,
     is_empty: bool,
     /// How many messages the consumer delivered.
@@ -72,7 +73,11 @@ struct Open {
 
 impl Reader {
     /// Starts at a sequence.
-    pub(super) async fn start(jetstream: &jetstream::Context, stream: Stream, start_sequence: u64) -> Result<Self, ReaderError> {
+    pub(in crate::live) async fn start(
+        jetstream: &jetstream::Context,
+        stream: Stream,
+        start_sequence: u64,
+    ) -> Result<Self, ReaderError> {
         let client = jetstream.client();
         let connects = connects(&client);
         // Named, because ingest may create named consumers only: without a name no permission could spare the durable.
@@ -89,21 +94,21 @@ impl Reader {
         };
         let consumer = stream.create_consumer(config).await.map_err(ReaderError::Consumer)?;
         let is_empty = consumer.cached_info().num_pending == 0;
-        Ok(Self { client, connects, consumer, is_empty, delivered: 0, asking: None, open: None, is_oversized: false })
+        Ok(Self { client, connects, stream, consumer, is_empty, delivered: 0, asking: None, open: None, is_oversized: false })
     }
 
     /// Whether nothing waited in the stream when it started.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::live) fn is_empty(&self) -> bool {
         self.is_empty
     }
 
     /// Whether requests can still be answered.
-    pub(super) fn check_connection(&self) -> Result<(), ReaderError> {
+    pub(in crate::live) fn check_connection(&self) -> Result<(), ReaderError> {
         if connects(&self.client) == self.connects { Ok(()) } else { Err(ReaderError::Reconnected) }
     }
 
     /// The next messages, at least one. Nothing is lost when the future is dropped.
-    pub(super) async fn next(&mut self) -> Result<Vec<Message>, ReaderError> {
+    pub(in crate::live) async fn next(&mut self) -> Result<Vec<Message>, ReaderError> {
         loop {
             let Some(open) = &mut self.open else {
                 self.ask().await?;
@@ -150,6 +155,14 @@ impl Reader {
             if !chunk.is_empty() {
                 return Ok(chunk);
             }
+        }
+    }
+
+    /// Removes its consumer; where that fails the server does so later.
+    pub(in crate::live) async fn end(self) {
+        let name = &self.consumer.cached_info().name;
+        if let Err(error) = self.stream.delete_consumer(name).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, consumer.name = name, "a consumer was not removed");
         }
     }
 
