@@ -89,6 +89,20 @@ impl Restored {
     /// The node dies, and comes back with what was kept.
     async fn put_back(&self, world: &mut World) {
         world.nats.kill().expect("killed");
+        self.replace(world).await;
+    }
+
+    /// The node comes back with what was kept of the messages, and with the durable as it is.
+    async fn put_messages_back(&self, world: &mut World) {
+        world.nats.stop().await.expect("stopped");
+        let consumers = "jetstream/$G/streams/agent-comms/obs";
+        let kept = self.directory.path().join("kept").join(consumers);
+        std::fs::remove_dir_all(&kept).expect("removed");
+        copy(&self.directory.path().join("store").join(consumers), &kept);
+        self.replace(world).await;
+    }
+
+    async fn replace(&self, world: &mut World) {
         let store = self.directory.path().join("store");
         std::fs::remove_dir_all(&store).expect("removed");
         std::fs::rename(self.directory.path().join("kept"), &store).expect("put back");
@@ -133,6 +147,27 @@ async fn a_stream_that_comes_back_without_its_end_goes_on_in_another_life() {
         stop.cancel();
         running.wait().await.expect("stopped");
     }
+}
+
+/// The server sets a durable back that is ahead of its stream: what comes then is delivered, and not taken for acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_ends_below_its_durable_goes_on_in_another_life() {
+    let (restored, options) = Restored::new();
+    let mut world = World::with_nats(options).await;
+    world.set_ack_wait(Duration::from_secs(2)).await;
+    let (running, stop) = world.serve().await;
+    world.publish_numbered(0..900).await;
+    world.until_acknowledged().await;
+    restored.keep(&mut world).await;
+    world.publish_numbered(900..1_000).await;
+    world.until(DIFFERENT, 1_000).await;
+    world.until_acknowledged().await;
+    restored.put_messages_back(&mut world).await;
+    world.publish_numbered(1_000..1_300).await;
+    check_two_lives(&world, 1_000).await;
+    assert_eq!(world.count("SELECT count(*) FROM workflow_comms.dead_letters").await, 0);
+    stop.cancel();
+    running.wait().await.expect("stopped");
 }
 
 #[tokio::test(flavor = "multi_thread")]
