@@ -16,6 +16,7 @@ pub mod live;
 pub mod metrics;
 pub mod pages;
 pub mod read;
+pub mod readback;
 pub mod runs;
 pub mod serve;
 pub mod settled;

@@ -21,6 +21,7 @@ use crate::consume::life::Life;
 use crate::consume::{self, CONSUMER_CONDITION, READ_CONDITION, STORE_CONDITION, STREAM_CONDITION, Storing};
 use crate::live::Hub;
 use crate::metrics::Metrics;
+use crate::readback;
 use crate::settled::Settled;
 use crate::store::{self, migrate::migrate};
 
@@ -88,6 +89,8 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     let life = Arc::new(Life::new(Some(client.statistics())));
     let hub = Hub::new(pool.clone(), settled.subscribe(), life.clone(), stop.clone());
     hub.register(&mut registry);
+    let reading_back = Arc::new(readback::Metrics::default());
+    reading_back.register(&mut registry);
 
     let mut tasks = JoinSet::new();
     let stop_admin = CancellationToken::new();
@@ -97,6 +100,12 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     tasks.spawn(async move {
         crate::http::serve(api_listener, state, stop_http).await;
         "the api"
+    });
+    let source = readback::Source { pool: pool.clone(), settled: settled.subscribe() };
+    let (asked, stop_reading) = (client.clone(), stop.clone());
+    tasks.spawn(async move {
+        readback::run(asked, source, reading_back, stop_reading).await;
+        "reading back"
     });
     let storing =
         Storing { pool, jetstream, retention_days: args.retention_days, readiness, metrics, settled, life, stop: stop.clone() };
