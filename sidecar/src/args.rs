@@ -49,6 +49,8 @@ pub enum Command {
     Exec(ExecArgs),
     /// Say one message through the socket
     Emit(EmitArgs),
+    /// Read what all runs say to each other in the channel `general`
+    Read(ReadArgs),
     /// Show what a log becomes, to try rules and patterns
     Parse(Box<ParseArgs>),
 }
@@ -125,6 +127,9 @@ pub struct RunArgs {
     #[command(flatten)]
     /// How lines become messages.
     pub parsing: ParsingArgs,
+    /// Whether steps may read the channel of all runs through the socket
+    #[arg(long, env = "AGENT_COMMS_READ", value_enum, default_value_t, value_name = "WHETHER")]
+    pub read: Reading,
     /// TCP port for `/metrics`, beside the sockets; none: no port
     #[arg(long, env = "AGENT_COMMS_METRICS_PORT", value_name = "PORT")]
     pub metrics_port: Option<u16>,
@@ -207,6 +212,49 @@ pub struct EmitArgs {
     /// The socket
     #[arg(long, env = "AGENT_COMMS_SOCKET", default_value = "/run/agent-comms/agent.sock", value_name = "FILE")]
     pub socket: PathBuf,
+}
+
+/// Settings of `read`.
+#[derive(Debug, Clone, Args)]
+pub struct ReadArgs {
+    /// How many of the newest messages, at most 1000
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub last: u32,
+    /// Stay, and show what is said from now on
+    #[arg(long, short)]
+    pub follow: bool,
+    /// How messages are shown; json: each in a line
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORM")]
+    pub output: Reply,
+    /// When to use colours; `NO_COLOR` turns them off
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// Seconds to go on trying while nobody answers
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub timeout: u64,
+    /// The socket
+    #[arg(long, env = "AGENT_COMMS_SOCKET", default_value = "/run/agent-comms/agent.sock", value_name = "FILE")]
+    pub socket: PathBuf,
+}
+
+/// How `read` shows messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Reply {
+    /// For people.
+    #[default]
+    Text,
+    /// One message a line.
+    Json,
+}
+
+/// Whether steps may read the channel of all runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Reading {
+    /// They may.
+    #[default]
+    On,
+    /// They get no answer but this.
+    Off,
 }
 
 /// Settings of `parse`.

@@ -4,10 +4,12 @@
 //!
 //! The way of a record: [`socket`] takes it into the [`spool`], or [`files`] follow the file it was written to; the
 //! [`reader`] makes messages of both; [`publish`] sends them and waits for the stream's word; the [`ledger`] then moves,
-//! and the [`checkpoint`] with it. [`drain`] does all of that to the end when the step is over.
+//! and the [`checkpoint`] with it. [`drain`] does all of that to the end when the step is over. The other way, what all runs
+//! say to each other comes to a step through the [`channel`].
 
 pub mod args;
 pub mod aside;
+pub mod channel;
 pub mod checkpoint;
 pub mod drain;
 pub mod emit;
@@ -19,6 +21,7 @@ pub mod metrics;
 pub mod parse;
 pub mod program;
 pub mod publish;
+pub mod read;
 pub mod reader;
 pub mod ready;
 pub mod run;

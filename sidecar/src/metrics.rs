@@ -40,6 +40,12 @@ pub struct Metrics {
     pub possible_repeats: Counter,
     /// Checkpoints that could not be written.
     pub checkpoint_failures: Counter,
+    /// Messages of the shared channel that were told to steps.
+    pub channel_told: Counter,
+    /// Messages of the shared channel that a step was too slow for.
+    pub channel_dropped: Counter,
+    /// Those who read the shared channel now.
+    pub channel_readers: Gauge,
     /// 1 while connected.
     pub connected: Gauge,
     /// Messages on their way.
@@ -135,7 +141,7 @@ impl Metrics {
     #[must_use]
     pub fn register(&self) -> Exposition {
         let mut registry = Registry::with_prefix("agentcomms_sidecar");
-        let counters: [(&str, &str, &Counter); 17] = [
+        let counters: [(&str, &str, &Counter); 19] = [
             ("published_messages", "Messages that the stream has", &self.published),
             ("published_bytes", "Bytes of messages that the stream has", &self.published_bytes),
             ("resent_messages", "Messages sent once more", &self.resends),
@@ -153,12 +159,14 @@ impl Metrics {
             ("invalid_utf8_lines", "Lines with bytes that are no UTF-8", &self.seen.invalid_utf8),
             ("cut_lines", "Lines longer than the limit", &self.seen.cut),
             ("split_messages", "Messages larger than the limit", &self.seen.split),
+            ("channel_told_messages", "Messages of the shared channel told to steps", &self.channel_told),
+            ("channel_dropped_messages", "Messages of the shared channel that a step was too slow for", &self.channel_dropped),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
         registry.register("redactions", "Secrets replaced, by the name of the pattern", self.seen.redactions.clone());
-        let gauges: [(&str, &str, &Gauge); 9] = [
+        let gauges: [(&str, &str, &Gauge); 10] = [
             ("connected", "1 while connected to the server", &self.connected),
             ("in_flight_messages", "Messages on their way", &self.in_flight),
             ("files_behind_bytes", "Bytes of files not read yet", &self.files_behind),
@@ -167,6 +175,7 @@ impl Metrics {
             ("spool_limit_bytes", "Bytes that the spool may hold", &self.spool_limit),
             ("followed_files", "Files that are followed", &self.files_followed),
             ("throttled_milliseconds", "How long sending was held back", &self.throttled),
+            ("channel_readers", "Those who read the shared channel now", &self.channel_readers),
             ("watching", "1 while changes of files wake the reader, 0 while they are polled alone", &self.watching),
         ];
         for (name, help, gauge) in gauges {

@@ -1,7 +1,7 @@
 //! `agent-comms parse`: what a log becomes, so that people can try their rules and patterns. It reads the log as the sidecar
 //! would and publishes nothing.
 
-mod pretty;
+pub(crate) mod pretty;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Read, Write};
@@ -33,7 +33,7 @@ pub fn parse(args: &ParseArgs) -> anyhow::Result<()> {
     };
     let (is_json, color) = (args.output == Output::Json, args.color);
     let stdout = io::stdout().lock();
-    let pretty = Pretty { color: has_color(color, stdout.is_terminal()) };
+    let pretty = Pretty { color: has_color(color, stdout.is_terminal()), run: false };
     let mut output = BufWriter::new(stdout);
     let show = |messages: Vec<Message>| -> io::Result<()> {
         for message in messages {
@@ -102,11 +102,11 @@ fn read(mut log: impl Read, mut recorder: Recorder, mut show: impl FnMut(Vec<Mes
     Ok(recorder.counts().clone())
 }
 
-fn is_broken_pipe(error: &io::Error) -> bool {
+pub(crate) fn is_broken_pipe(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
-fn has_color(color: Color, is_terminal: bool) -> bool {
+pub(crate) fn has_color(color: Color, is_terminal: bool) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,

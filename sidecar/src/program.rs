@@ -34,6 +34,7 @@ async fn execute(command: Command, problems: Vec<Problem>) -> anyhow::Result<()>
         }
         Command::Ready(args) | Command::Init(args) => crate::ready::ready(&args).await,
         Command::Emit(args) => crate::emit::emit(args).await,
+        Command::Read(args) => crate::read::read(&args).await,
         Command::Parse(args) => crate::parse::parse(&args),
         // Its exit code is its command's, which is no result.
         Command::Exec(_) => Ok(()),

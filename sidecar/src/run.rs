@@ -14,7 +14,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::args::{Problem, RunArgs};
+use crate::args::{Problem, Reading, RunArgs};
+use crate::channel::Channel;
 use crate::drain::Pump;
 use crate::files::pattern::Pattern;
 use crate::files::{self, Files};
@@ -65,7 +66,8 @@ pub async fn run(args: RunArgs, problems: Vec<Problem>, signals: Stop) -> anyhow
     if let Some(port) = args.metrics_port {
         serve_metrics(port, &exposition, &stop, args.in_pod, &mut gaps).await?;
     }
-    let shared = Arc::new(Shared { intake: intake.clone(), metrics: exposition, room: Room::default() });
+    let channel = channel(&args, &metrics);
+    let shared = Arc::new(Shared { intake: intake.clone(), metrics: exposition, room: Room::default(), channel });
     let tasks = TaskTracker::new();
     for (place, listener) in places.iter().zip(listeners) {
         tokio::spawn(socket::serve(place.clone(), listener, Arc::clone(&shared), stop.clone(), tasks.clone()));
@@ -104,6 +106,15 @@ fn steps(args: &RunArgs, places: &[Place]) -> Steps {
     let names = places.iter().map(|place| place.container().to_owned());
     let regular = names.filter(|name| name.is_empty() || !args.init_containers.contains(name));
     Steps::new(regular, &args.files, args.restarts)
+}
+
+/// The channel of all runs, which steps may read unless that is turned off.
+fn channel(args: &RunArgs, metrics: &Metrics) -> Channel {
+    match args.read {
+        // Authorities that were given as text are written anew at each connect: not where a publisher reads them.
+        Reading::On => Channel::new(args.nats.clone(), args.state_dir.join("reading"), metrics.clone()),
+        Reading::Off => Channel::off(metrics.clone()),
+    }
 }
 
 /// What replaces secrets. In a pod the default patterns stand for patterns that cannot be used together.

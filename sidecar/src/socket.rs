@@ -20,6 +20,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::channel::Channel;
 use crate::spool::Peer;
 use intake::Intake;
 use place::{Listener, Place};
@@ -52,6 +53,8 @@ pub struct Shared {
     pub metrics: crate::metrics::Exposition,
     /// The memory for what they have in hand.
     pub room: Room,
+    /// The channel of all runs.
+    pub channel: Channel,
 }
 
 /// Makes a socket. In a pod one that cannot be made now is tried again by [`serve`].

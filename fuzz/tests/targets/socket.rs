@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use records::Cutter;
+use sidecar::channel::Channel;
 use sidecar::metrics::Metrics;
 use sidecar::socket::intake::Intake;
 use sidecar::socket::room::Room;
@@ -23,7 +24,8 @@ fn socket() {
     let directory = TempDir::new().unwrap();
     let (spool, _) = Spool::open(directory.path(), 64 * 1024 * 1024, 1, None).unwrap();
     let intake = Intake::new(spool, "pod-1", Arc::default());
-    let shared = Arc::new(Shared { intake, metrics: Metrics::default().register(), room: Room::default() });
+    let metrics = Metrics::default();
+    let shared = Arc::new(Shared { intake, metrics: metrics.register(), room: Room::default(), channel: Channel::off(metrics) });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     fuzz::target!("socket", |bytes: &[u8]| {
         // Together and in pieces: where a read ends means nothing.

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use message::{Kind, Message};
+use message::{Kind, Message, RunIdentity};
 use serde_json::Value;
 
 /// Lines that are shown of one text.
@@ -18,20 +18,26 @@ const DIM: &str = "\x1b[2m";
 
 /// Shows messages.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pretty {
+pub(crate) struct Pretty {
     /// Whether with colours.
-    pub(super) color: bool,
+    pub(crate) color: bool,
+    /// Whether it is told which run speaks.
+    pub(crate) run: bool,
 }
 
 impl Pretty {
     /// Writes one message.
-    pub(super) fn message(self, output: &mut impl Write, message: &Message) -> io::Result<()> {
+    pub(crate) fn message(self, output: &mut impl Write, message: &Message) -> io::Result<()> {
         let time = message.timestamp.to_string();
         // Date and microseconds are for machines.
         let time = time.get(11..23).unwrap_or(&time);
         let kind = message.kind.as_str();
         write!(output, "{} {}", self.painted(DIM, time), self.painted(color_of(kind), &shown(kind)))?;
         write!(output, " {}", shown(&message.agent_id))?;
+        if self.run {
+            let RunIdentity { namespace, name, .. } = &message.run;
+            write!(output, " in {}/{}", shown(namespace), shown(name))?;
+        }
         if message.role != message.kind.default_role() {
             write!(output, " as {}", message.role.as_str())?;
         }

@@ -1,15 +1,17 @@
-//! HTTP/1.1 on the socket: `POST /messages`, `POST /exec` and `GET /metrics`.
+//! HTTP/1.1 on the socket: `POST /messages`, `GET /messages`, `POST /exec` and `GET /metrics`.
 //!
 //! A 202 means that every record of the request is in the spool. A writer waits for that while the spool is full, and gets
 //! a 503 with `Retry-After` only when this process is ending.
 
 mod body;
 pub mod exec;
+mod read;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -38,7 +40,7 @@ const HEAD_TIME: std::time::Duration = std::time::Duration::from_secs(30);
 /// How long a client may be silent in the middle of a body: what it has sent is in our memory.
 const BODY_SILENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Serves one connection until the client closes it, or the answer that is being made when reading ends. `first` is what was
 /// read before. One that is made when reading has ended already gets one answer.
@@ -51,11 +53,17 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let is_late = stop.is_cancelled();
+    let line = read::Line::of(&stream, first);
     let (reading, writing) = stream.into_split();
     let stream = tokio::io::join(std::io::Cursor::new(first).chain(reading), writing);
-    let answer = |request| {
-        let (shared, container, stop) = (Arc::clone(&shared), container.clone(), stop.clone());
-        async move { Ok::<_, Infallible>(answer(request, &shared, &container, peer, &stop).await) }
+    let answer = |request: Request<Incoming>| {
+        let (shared, container, stop, line) = (Arc::clone(&shared), container.clone(), stop.clone(), line.clone());
+        async move {
+            if (request.method(), request.uri().path()) == (&Method::GET, "/messages") {
+                return Ok::<_, Infallible>(read::get(&request, &shared, line, stop).await);
+            }
+            Ok(answer(request, &shared, &container, peer, &stop).await)
+        }
     };
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -83,10 +91,13 @@ async fn answer(request: Request<Incoming>, shared: &Shared, container: &str, pe
         (&Method::POST, "/messages") => post(request, shared, container, peer, stop).await,
         (&Method::POST, "/exec") => exec::post(request, shared, container, peer, stop).await,
         (&Method::GET | &Method::HEAD, "/metrics") => metrics(shared),
-        (_, "/messages" | "/exec") => not_allowed("POST"),
+        (_, "/messages") => not_allowed("GET, POST"),
+        (_, "/exec") => not_allowed("POST"),
         (_, "/metrics") => not_allowed("GET"),
         (_, path) => {
-            let error = format!("there is nothing at `{path}`; POST /messages takes records, GET /metrics tells how it goes");
+            let error = format!(
+                "there is nothing at `{path}`; POST /messages takes records, GET /messages reads the channel of all runs, GET /metrics tells how it goes"
+            );
             problem(StatusCode::NOT_FOUND, &error)
         }
     }
@@ -188,15 +199,19 @@ async fn read_body(mut body: Incoming, expected: Option<usize>) -> Result<Option
 }
 
 fn metrics(shared: &Shared) -> Answer {
-    let mut answer = Response::new(Full::from(shared.metrics.render()));
+    let mut answer = Response::new(whole(shared.metrics.render()));
     let content_type = HeaderValue::from_static(service::admin::METRICS_CONTENT_TYPE);
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
     answer
 }
 
-fn not_allowed(method: &'static str) -> Answer {
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("use {method}"));
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(method));
+fn whole(text: String) -> UnsyncBoxBody<Bytes, Infallible> {
+    Full::from(text).boxed_unsync()
+}
+
+fn not_allowed(methods: &'static str) -> Answer {
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("use {methods}"));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     answer
 }
 
@@ -211,7 +226,7 @@ fn problem(status: StatusCode, error: &str) -> Answer {
 }
 
 fn json_answer(status: StatusCode, body: &serde_json::Value) -> Answer {
-    let mut answer = Response::new(Full::from(format!("{body}\n")));
+    let mut answer = Response::new(whole(format!("{body}\n")));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer

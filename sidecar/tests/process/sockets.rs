@@ -66,7 +66,7 @@ async fn http_says_what_is_wrong_and_takes_nothing_then() {
     let (status, answer) = request(&socket, "POST /exec HTTP/1.1\r\nidempotency-key: 1\r\n", &batch).unwrap();
     assert_eq!(status, 413, "{answer}");
     assert_eq!(request(&socket, "GET /nothing HTTP/1.1\r\n", "").unwrap().0, 404);
-    assert_eq!(request(&socket, "GET /messages HTTP/1.1\r\n", "").unwrap().0, 405);
+    assert_eq!(request(&socket, "PUT /messages HTTP/1.1\r\n", "").unwrap().0, 405);
     let (status, metrics) = request(&socket, "GET /metrics HTTP/1.1\r\n", "").unwrap();
     assert_eq!(status, 200);
     assert!(metrics.contains("agentcomms_sidecar_published_messages_total 0"), "{metrics}");
