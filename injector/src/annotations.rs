@@ -37,6 +37,8 @@ pub struct Overrides {
     pub channel: Option<String>,
     /// Whether standard output stays alone.
     pub stdout_off: bool,
+    /// Whether steps may not read the shared channel back.
+    pub read_off: bool,
     /// How the binary gets to the steps.
     pub install: Install,
     /// Rules for plain text.
@@ -68,7 +70,7 @@ pub struct Setting {
 }
 
 /// Every annotation that is read.
-pub const SETTINGS: [Setting; 13] = [
+pub const SETTINGS: [Setting; 14] = [
     Setting {
         name: "files",
         default: "none",
@@ -93,6 +95,12 @@ pub const SETTINGS: [Setting; 13] = [
         default: "`auto`",
         meaning: "`auto` captures standard output and error where that is possible, `off` does not",
         read: stdout,
+    },
+    Setting {
+        name: "read",
+        default: "`on`",
+        meaning: "`on` lets steps read the channel of all runs through their socket, `off` does not",
+        read: reading,
     },
     Setting {
         name: "install",
@@ -167,6 +175,11 @@ fn channel(overrides: &mut Overrides, value: &str) -> Result<(), String> {
 
 fn stdout(overrides: &mut Overrides, value: &str) -> Result<(), String> {
     overrides.stdout_off = one_of(value, &["auto", "off"])? == "off";
+    Ok(())
+}
+
+fn reading(overrides: &mut Overrides, value: &str) -> Result<(), String> {
+    overrides.read_off = one_of(value, &["on", "off"])? == "off";
     Ok(())
 }
 

@@ -285,6 +285,7 @@ fn settings(pod: Pod<'_>, overrides: &Overrides, steps: &[Step]) -> Vec<(&'stati
         ("AGENT_COMMS_AGENT_ID", overrides.agent_id.clone()),
         ("AGENT_COMMS_STAGE", overrides.stage.clone()),
         ("AGENT_COMMS_CHANNEL", overrides.channel.clone()),
+        ("AGENT_COMMS_READ", overrides.read_off.then(|| "off".to_owned())),
         ("AGENT_COMMS_RULES", overrides.rules.clone()),
         ("AGENT_COMMS_REDACT", overrides.redact.clone()),
         ("AGENT_COMMS_RATE", overrides.rate.clone()),

@@ -59,3 +59,14 @@ fn rules_and_patterns_that_cannot_be_used_are_told_and_left_out() {
     assert!(!used && notes.contains("cannot be used"), "{notes}");
     assert!(told("redact", "TICKET-\\d+").0);
 }
+
+#[test]
+fn reading_back_is_on_unless_the_annotation_says_off() {
+    let read_off = |value: &str| read(Pod(&annotated("read", value)));
+    assert!(!read(Pod(&json!({}))).0.read_off);
+    assert!(!read_off("on").0.read_off);
+    assert!(read_off("off").0.read_off);
+    let (overrides, notes) = read_off("no");
+    assert!(!overrides.read_off);
+    assert_eq!(notes.len(), 1, "{notes:?}");
+}
