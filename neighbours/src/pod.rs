@@ -16,13 +16,19 @@ use crate::process::{Launch, Process};
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
 
-/// The pod `build-x` of the run `build` in the namespace `demo`, with the containers `main` and `side`.
+/// A pod with the containers `main` and `side`; `build-x` of the run `build` in the namespace `demo` where nothing else is said.
 #[derive(Debug)]
 pub struct Pod {
     /// More variables for the sidecars.
     pub environment: Vec<(&'static str, PathBuf)>,
     /// A command that runs the sidecars; none: they are run as they are.
     pub wrapper: Vec<String>,
+    /// Namespace of the run.
+    pub namespace: String,
+    /// Uid of the run.
+    pub workflow_uid: String,
+    /// Uid of the pod.
+    pub uid: String,
     program: PathBuf,
     /// Short, because the sockets are in it.
     directory: Directory,
@@ -33,7 +39,16 @@ impl Pod {
     /// A pod without a sidecar yet; `program` is the sidecar's.
     pub fn new(program: impl Into<PathBuf>) -> Result<Self> {
         let directory = Directory::temporary("pod")?;
-        Ok(Self { environment: Vec::new(), wrapper: Vec::new(), program: program.into(), directory, sidecars: 0 })
+        Ok(Self {
+            environment: Vec::new(),
+            wrapper: Vec::new(),
+            namespace: "demo".to_owned(),
+            workflow_uid: "u1".to_owned(),
+            uid: "pod-1".to_owned(),
+            program: program.into(),
+            directory,
+            sidecars: 0,
+        })
     }
 
     /// A path in the pod's directory.
@@ -90,8 +105,8 @@ impl Pod {
         let mut command = Command::new(words.next().unwrap_or(&self.program));
         command.args(words).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("run").arg("--run-dir").arg(self.path("run")).arg("--state-dir").arg(self.state());
-        command.args(["--containers", "main,side", "--namespace", "demo", "--workflow-name", "build", "--workflow-uid", "u1"]);
-        command.args(["--pod", "build-x", "--pod-uid", "pod-1", "--nats-url", url]);
+        command.args(["--containers", "main,side", "--namespace", &self.namespace, "--workflow-name", "build"]);
+        command.args(["--workflow-uid", &self.workflow_uid, "--pod", "build-x", "--pod-uid", &self.uid, "--nats-url", url]);
         command.args(["--nats-inbox-prefix", &credentials.inbox_prefix]).arg("--nats-ca").arg(&credentials.ca);
         match &credentials.token_file {
             Some(path) => command.arg("--nats-token-file").arg(path),

@@ -10,6 +10,7 @@ mod world;
 mod writer;
 
 mod broker;
+mod channel;
 mod clock;
 mod disk;
 mod network;
