@@ -11,19 +11,19 @@ use tokio_util::sync::CancellationToken;
 
 /// Makes the stream and the durable consumer as `agent-comms-ingest setup` does.
 pub async fn set_up(admin: &Credentials) -> Result<()> {
-    match Args::try_parse_from(words("setup", admin, &["--log", "warn"]))?.command {
-        Command::Setup(args) => ingest::setup::run(&args).await,
-        Command::Serve(_) => bail!("`setup` was read as another command"),
-    }
+    let Command::Setup(args) = Args::try_parse_from(words("setup", admin, &["--log", "warn"]))?.command else {
+        bail!("`setup` was read as another command")
+    };
+    ingest::setup::run(&args).await
 }
 
 /// Starts a replica on free ports; it ends with the token.
 pub async fn serve(credentials: &Credentials, database: &str, stop: &CancellationToken) -> Result<Running> {
     let more = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--database-url", database];
-    match Args::try_parse_from(words("serve", credentials, &more))?.command {
-        Command::Serve(args) => ingest::serve::start(&args, stop.clone()).await,
-        Command::Setup(_) => bail!("`serve` was read as another command"),
-    }
+    let Command::Serve(args) = Args::try_parse_from(words("serve", credentials, &more))?.command else {
+        bail!("`serve` was read as another command")
+    };
+    ingest::serve::start(&args, stop.clone()).await
 }
 
 fn words(command: &str, credentials: &Credentials, more: &[&str]) -> Vec<String> {
