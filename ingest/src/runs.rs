@@ -3,11 +3,15 @@
 mod changes;
 pub mod table;
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
 
 use crate::args::client::Format;
 use crate::args::runs::RunsArgs;
+use crate::client::backoff::Backoff;
 use crate::client::follow::{Followed, Stream, follow};
 use crate::client::http::{AskError, Client};
 use crate::terminal::output::{Closed, Output, notice};
@@ -17,6 +21,11 @@ use table::{Look, Table};
 
 /// Runs in one answer of the server, at most.
 const PAGE: usize = 200;
+/// How soon after a connection the list is looked at once more: what a server stores between its start and the moment from
+/// which it tells of changes is in the list alone.
+const LOOK: Duration = Duration::from_secs(3);
+/// And how often later, since the stream of changes has no positions that would show a gap.
+const LATER_LOOK: Duration = Duration::from_secs(30);
 
 /// Shows the list; with `--watch` until SIGTERM or SIGINT, or until nobody reads the output any more.
 ///
@@ -56,21 +65,24 @@ impl List<'_> {
         let mut told = follow(self.client.clone(), stream);
         let mut changes = Changes::default();
         let mut first = true;
-        while let Some(followed) = told.recv().await {
-            let runs = match followed? {
+        let mut look = Instant::now() + LOOK;
+        loop {
+            let followed = tokio::select! {
+                followed = told.recv() => followed.context("the stream is not followed any more; this is a bug")??,
+                () = sleep_until(look), if !first => {
+                    look = Instant::now() + LATER_LOOK;
+                    Followed::Open
+                }
+            };
+            let runs = match followed {
                 // What changed while nobody listened is in the list, which is asked for once somebody does.
-                Followed::Open => match self.load().await {
-                    Ok(mut runs) => {
-                        runs.retain(|run| changes.is_new(run));
-                        runs
-                    }
-                    Err(error) if !first && error.is_passing() => {
-                        notice(&format!("-- {}", visible::line(&format!("{:#}", anyhow::Error::from(error)))));
-                        continue;
-                    }
-                    Err(error) => return Err(error.into()),
-                },
+                Followed::Open => {
+                    let mut runs = if first { self.load().await? } else { self.load_again().await? };
+                    runs.retain(|run| changes.is_new(run));
+                    runs
+                }
                 Followed::Lost { reason, again } => {
+                    look = Instant::now() + again + LOOK;
                     notice(&format!("-- {}; trying again in {:.1} s", visible::line(&reason), again.as_secs_f64()));
                     continue;
                 }
@@ -85,7 +97,6 @@ impl List<'_> {
             }
             first = false;
         }
-        anyhow::bail!("the stream is not followed any more; this is a bug")
     }
 
     /// The list, newest first; oldest first where it stays, so that the newest is what was said last.
@@ -112,6 +123,21 @@ impl List<'_> {
             runs.reverse();
         }
         Ok(runs)
+    }
+
+    /// The list of a server that has just come back: its database may take a little longer. Changes wait meanwhile.
+    async fn load_again(&self) -> Result<Vec<Value>, AskError> {
+        let mut backoff = Backoff::default();
+        loop {
+            let error = match self.load().await {
+                Err(error) if error.is_passing() => error,
+                loaded => return loaded,
+            };
+            let again = backoff.next(service::nats::random_fraction()).max(error.after().unwrap_or_default());
+            let reason = format!("{:#}", anyhow::Error::from(error));
+            notice(&format!("-- {}; trying again in {:.1} s", visible::line(&reason), again.as_secs_f64()));
+            tokio::time::sleep(again).await;
+        }
     }
 
     async fn write(&mut self, runs: &[Value], first: bool) -> Result<(), Closed> {

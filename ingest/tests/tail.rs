@@ -21,8 +21,12 @@ fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
 async fn a_server_that_is_killed_in_between_costs_no_line_and_repeats_none() {
     let (world, mut replica, server) = serving().await;
     let listen = server.strip_prefix("http://").expect("an address").to_owned();
+    // It stores what is said while the other is away, so that the newest messages are not all that was missed.
+    let mut storing = world.replica("storing");
+    storing.until_ready().await;
     world.publish_numbered(0..40).await;
     world.until("SELECT watermark FROM workflow_comms.stream_epochs", 40).await;
+    world.set_ack_wait(std::time::Duration::from_secs(2)).await;
     let tail = Terminal::start(&server, &["tail", "--run", "u-1", "--last", "10", "-o", "json"]);
     tail.until_lines(10).await;
     for round in 0..3 {
@@ -34,6 +38,8 @@ async fn a_server_that_is_killed_in_between_costs_no_line_and_repeats_none() {
         replica.child.kill().await.expect("killed");
         world.publish_numbered(from + 20..from + 40).await;
         tail.until_complains("trying again").await;
+        // What the dead one held comes again.
+        world.until("SELECT watermark FROM workflow_comms.stream_epochs", i64::from(from + 40)).await;
         replica = world.replica_at(&format!("again {round}"), &listen);
         replica.until_ready().await;
     }
