@@ -2,18 +2,23 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::backlog::{Backlog, Heard};
 use super::history::{self, History, NoHistory, Wanted};
 use super::listening::Listening;
 use super::seen::Seen;
 use crate::metrics::Metrics;
+
+/// How long to wait before history is asked again for what it did not have.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What somebody wants to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +64,10 @@ pub struct Reader {
     ready: VecDeque<Bytes>,
     /// How far history was told.
     as_of: Option<String>,
-    /// Whether history has something that was missed.
-    missing: bool,
+    /// When to ask history for what was missed, if anything was.
+    missing: Option<Instant>,
+    /// Whether it was told that history is not whole, and it still is not.
+    complained: bool,
     told: Counter,
     dropped: Counter,
     readers: Gauge,
@@ -85,7 +92,8 @@ impl Reader {
             extent: Extent::Complete,
             ready: VecDeque::new(),
             as_of: None,
-            missing: false,
+            missing: None,
+            complained: false,
             told: metrics.channel_told.clone(),
             dropped: metrics.channel_dropped.clone(),
             readers: metrics.channel_readers.clone(),
@@ -99,6 +107,10 @@ impl Reader {
         };
         if matches!(&asked, Ok(history) if history.more) {
             reader.note(&json!({ "history": "partial", "reason": "older messages do not fit into one answer" }));
+        }
+        // What is stored a moment later was said before this reader heard anything live.
+        if matches!(&asked, Ok(history) if history.behind) {
+            reader.missing = Some(Instant::now() + ASK_AGAIN);
         }
         reader.take(asked);
         reader
@@ -117,20 +129,34 @@ impl Reader {
             if let Some(line) = self.ready.pop_front() {
                 return Some(line);
             }
-            if self.missing {
-                let wanted = self.as_of.clone().map_or(Wanted::Last(self.reading.last), Wanted::After);
-                let asked = history::ask(self.listening.client(), &wanted).await;
-                // Behind a position `more` is still to come; of the newest it is what is too much.
-                self.missing = matches!((&wanted, &asked), (Wanted::After(_), Ok(history)) if history.more);
-                self.take(asked);
+            if self.missing.is_some_and(|at| at <= Instant::now()) {
+                self.ask_for_missing().await;
                 continue;
             }
-            match self.backlog.take() {
-                Some(heard) => self.hear(heard),
-                None if self.reading.follow => self.backlog.changed().await,
-                None => return None,
+            match (self.backlog.take(), self.missing) {
+                (Some(heard), _) => self.hear(heard),
+                (None, _) if !self.reading.follow => return None,
+                (None, None) => self.backlog.changed().await,
+                (None, Some(at)) => {
+                    tokio::select! { () = self.backlog.changed() => {}, () = tokio::time::sleep_until(at) => {} }
+                }
             }
         }
+    }
+
+    /// Asks history for what was missed, and says whether to ask again: whoever answers may come back later than the channel, and may
+    /// have stored less than was said.
+    async fn ask_for_missing(&mut self) {
+        let wanted = self.as_of.clone().map_or(Wanted::Last(self.reading.last), Wanted::After);
+        let asked = history::ask(self.listening.client(), &wanted).await;
+        self.missing = match (&asked, &wanted) {
+            (Err(_), _) => Some(Instant::now() + ASK_AGAIN),
+            (Ok(history), _) if history.behind => Some(Instant::now() + ASK_AGAIN),
+            // Behind a position `more` is still to come; of the newest it is what is too much.
+            (Ok(history), Wanted::After(_)) if history.more => Some(Instant::now()),
+            (Ok(_), _) => None,
+        };
+        self.take(asked);
     }
 
     fn hear(&mut self, heard: Heard) {
@@ -146,7 +172,7 @@ impl Reader {
                 self.note(&json!({ "dropped": count }));
             }
             Heard::Interrupted => self.note(&json!({ "live": "interrupted", "reason": "the connection to nats is lost" })),
-            Heard::Resumed => self.missing = true,
+            Heard::Resumed => self.missing = Some(Instant::now()),
         }
     }
 
@@ -158,11 +184,13 @@ impl Reader {
                 if let Some(complaint) = self.listening.complaint() {
                     reason = format!("{reason}; {complaint}");
                 }
-                return self.note(&json!({ "history": "unavailable", "reason": reason }));
+                return self.complain(&json!({ "history": "unavailable", "reason": reason }));
             }
         };
         if history.behind {
-            self.note(&json!({ "history": "partial", "reason": "the newest messages are not stored yet" }));
+            self.complain(&json!({ "history": "partial", "reason": "the newest messages are not stored yet" }));
+        } else {
+            self.complained = false;
         }
         for told in history.messages {
             if self.seen.is_new(&told.namespace, told.id) {
@@ -171,6 +199,13 @@ impl Reader {
             }
         }
         self.as_of = history.as_of.or(self.as_of.take());
+    }
+
+    /// Says once that history is not whole, however often it is asked.
+    fn complain(&mut self, note: &serde_json::Value) {
+        if !std::mem::replace(&mut self.complained, true) {
+            self.note(note);
+        }
     }
 
     fn note(&mut self, note: &serde_json::Value) {
