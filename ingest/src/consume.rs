@@ -250,6 +250,6 @@ async fn bind(storing: &Storing) -> Result<(Stream, PullConsumer), BindError> {
 }
 
 /// Waits, unless the token is cancelled meanwhile.
-async fn pause(stop: &CancellationToken, duration: Duration) {
+pub(crate) async fn pause(stop: &CancellationToken, duration: Duration) {
     tokio::select! { () = tokio::time::sleep(duration) => {}, () = stop.cancelled() => {} }
 }

@@ -29,7 +29,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::consume::STREAM;
+use crate::consume::{self, STREAM};
 use crate::cursor::Cursor;
 use crate::read::ReadError;
 use crate::settled::Settled;
@@ -128,10 +128,7 @@ pub async fn run(client: async_nats::Client, source: Source, metrics: Arc<Metric
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     while !stop.is_cancelled() {
         let Ok(mut requests) = client.queue_subscribe(SUBJECT, GROUP.to_owned()).await else {
-            tokio::select! {
-                () = tokio::time::sleep(AGAIN) => {}
-                () = stop.cancelled() => {}
-            }
+            consume::pause(&stop, AGAIN).await;
             continue;
         };
         loop {

@@ -6,19 +6,18 @@
 
 use std::io::Read as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
-use tokio::net::UnixStream;
 use uuid::Uuid;
 
 use crate::args::EmitArgs;
+use crate::client::{self, Answer};
 
 /// The pause before the message is sent again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -32,27 +31,8 @@ pub async fn emit(args: EmitArgs) -> anyhow::Result<()> {
     let text = text.trim_end_matches(['\r', '\n']);
     anyhow::ensure!(!text.trim().is_empty(), "there is nothing to say; give a text, or write it to standard input");
     let body = Bytes::from(object(text, &args).to_string());
-    // One that no clock has is none.
-    let deadline = Instant::now().checked_add(Duration::from_secs(args.timeout));
-    loop {
-        // A sidecar that has the message in hand and waits for room is waited for, however long that takes.
-        let failure = match post(&args.socket, body.clone()).await {
-            Ok((StatusCode::ACCEPTED, _)) => return Ok(()),
-            Ok((status, answer)) => {
-                let answer = String::from_utf8_lossy(&answer);
-                let refusal = anyhow::anyhow!("the message was not accepted ({status}): {}", answer.trim());
-                if status != StatusCode::SERVICE_UNAVAILABLE {
-                    return Err(refusal);
-                }
-                refusal
-            }
-            Err(failure) => failure,
-        };
-        if deadline.is_some_and(|deadline| Instant::now() + PAUSE > deadline) {
-            return Err(failure);
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+    // A sidecar that has the message in hand and waits for room is waited for, however long that takes.
+    client::until_answered(Duration::from_secs(args.timeout), PAUSE, async || post(&args.socket, body.clone()).await).await
 }
 
 fn object(text: &str, args: &EmitArgs) -> Value {
@@ -77,17 +57,15 @@ fn read_input() -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-async fn post(socket: &Path, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
-    let unreachable = || format!("nobody answers at the socket `{}`; give the right --socket", socket.display());
-    let stream = UnixStream::connect(socket).await.with_context(unreachable)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.with_context(unreachable)?;
-    let driver = tokio::spawn(connection);
+async fn post(socket: &Path, body: Bytes) -> anyhow::Result<Answer<()>> {
     let request =
         Request::post("/messages").header(HOST, "agent-comms").header(CONTENT_TYPE, "application/json").body(Full::new(body))?;
-    let response =
-        sender.send_request(request).await.context("the sidecar did not answer; the message may or may not be accepted")?;
+    let response = client::send(socket, request, "the sidecar did not answer; the message may or may not be accepted").await?;
     let status = response.status();
     let answer = response.into_body().collect().await.context("the sidecar's answer broke off")?.to_bytes();
-    driver.abort();
-    Ok((status, answer))
+    if status == StatusCode::ACCEPTED {
+        return Ok(Answer::Given(()));
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    Ok(Answer::Refused(status, anyhow::anyhow!("the message was not accepted ({status}): {}", answer.trim())))
 }

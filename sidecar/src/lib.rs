@@ -11,6 +11,7 @@ pub mod args;
 pub mod aside;
 pub mod channel;
 pub mod checkpoint;
+pub mod client;
 pub mod drain;
 pub mod emit;
 pub mod exec;

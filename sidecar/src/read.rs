@@ -1,8 +1,7 @@
 //! `agent-comms read`: what all runs say to each other, through the socket, for steps and people in them.
 
 use std::io::{self, IsTerminal as _, Write};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -10,14 +9,13 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use message::body::Body;
 use message::{Kind, Message, RunIdentity, Timestamp, UNKNOWN};
 use serde_json::Value;
-use tokio::net::UnixStream;
 use uuid::Uuid;
 
 use crate::args::{ReadArgs, Reply};
+use crate::client::{self, Answer};
 use crate::parse::pretty::Pretty;
 use crate::parse::{has_color, is_broken_pipe};
 
@@ -31,26 +29,7 @@ const LONGEST_REFUSAL: usize = 4 * 1024;
 /// # Errors
 /// When nobody answers for long enough, reading is refused, or it breaks off.
 pub async fn read(args: &ReadArgs) -> anyhow::Result<()> {
-    // One that no clock has is none.
-    let deadline = Instant::now().checked_add(Duration::from_secs(args.timeout));
-    let response = loop {
-        let failure = match get(args).await {
-            Ok(response) if response.status() == StatusCode::OK => break response,
-            Ok(response) => {
-                let status = response.status();
-                let refusal = anyhow::anyhow!("the channel cannot be read ({status}): {}", reason(response).await);
-                if status != StatusCode::SERVICE_UNAVAILABLE {
-                    return Err(refusal);
-                }
-                refusal
-            }
-            Err(failure) => failure,
-        };
-        if deadline.is_some_and(|deadline| Instant::now() + PAUSE > deadline) {
-            return Err(failure);
-        }
-        tokio::time::sleep(PAUSE).await;
-    };
+    let response = client::until_answered(Duration::from_secs(args.timeout), PAUSE, async || get(args).await).await?;
     match show(response.into_body(), args).await {
         // Whoever reads has seen enough.
         Err(error) if error.downcast_ref::<io::Error>().is_some_and(is_broken_pipe) => Ok(()),
@@ -58,19 +37,15 @@ pub async fn read(args: &ReadArgs) -> anyhow::Result<()> {
     }
 }
 
-async fn get(args: &ReadArgs) -> anyhow::Result<Response<Incoming>> {
-    let unreachable = || format!("nobody answers at the socket `{}`; give the right --socket", args.socket.display());
-    let stream = connect(&args.socket).await.with_context(unreachable)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.with_context(unreachable)?;
-    // It ends with the answer, and with the process.
-    tokio::spawn(connection);
+async fn get(args: &ReadArgs) -> anyhow::Result<Answer<Response<Incoming>>> {
     let path = format!("/messages?channel=general&last={}&follow={}", args.last, u8::from(args.follow));
     let request = Request::get(path).header(HOST, "agent-comms").body(Empty::<Bytes>::new())?;
-    sender.send_request(request).await.context("the sidecar did not answer")
-}
-
-async fn connect(socket: &Path) -> io::Result<UnixStream> {
-    UnixStream::connect(socket).await
+    let response = client::send(&args.socket, request, "the sidecar did not answer").await?;
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(Answer::Given(response));
+    }
+    Ok(Answer::Refused(status, anyhow::anyhow!("the channel cannot be read ({status}): {}", reason(response).await)))
 }
 
 /// Why the sidecar refuses, in its own words.
