@@ -158,6 +158,11 @@ CREATE TABLE workflow_comms.dead_letters (
     payload bytea NOT NULL,
     class text NOT NULL,
     error text NOT NULL,
+    -- What stream_ts leaves out of the store time, so that a message without an id gets the same id when it is read anew.
+    stream_ns smallint NOT NULL DEFAULT 0,
+    -- How often it was read anew, when last, and since when it is a message.
+    attempts integer NOT NULL DEFAULT 0,
+    retried_at timestamptz,
     resolved_at timestamptz,
     PRIMARY KEY (epoch, stream_seq, stream_ts)
 );

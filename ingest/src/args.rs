@@ -1,6 +1,7 @@
 //! The command line: every setting is a flag, then a variable, then a default.
 
 pub mod client;
+pub mod dead_letters;
 pub mod runs;
 pub mod tail;
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 use service::logs::LogArgs;
 use service::nats::NatsArgs;
 
+use dead_letters::DeadLettersArgs;
 use runs::RunsArgs;
 use tail::TailArgs;
 
@@ -30,6 +32,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Create the stream and its durable consumer where they are missing; show how they differ where they are not
     Setup(Box<SetupArgs>),
+    /// List, show and retry what could not be read or stored
+    DeadLetters(Box<DeadLettersArgs>),
     /// Show what runs and the shared channel say, in this terminal, while they say it
     Tail(Box<TailArgs>),
     /// List the runs

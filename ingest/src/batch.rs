@@ -111,7 +111,8 @@ impl Delivery {
         Cursor { epoch, sequence: i64::try_from(self.sequence).unwrap_or(i64::MAX) }
     }
 
-    fn received(&self) -> Received<'_> {
+    /// As it is decoded.
+    pub(crate) fn received(&self) -> Received<'_> {
         let Self { subject, payload, stored_at, sequence, .. } = self;
         Received { subject, payload, stored_at: *stored_at, sequence: *sequence }
     }

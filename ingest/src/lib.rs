@@ -9,6 +9,7 @@ pub mod batch;
 pub mod client;
 pub mod consume;
 pub mod cursor;
+pub mod dead_letters;
 pub mod epochs;
 pub mod filter;
 pub mod http;

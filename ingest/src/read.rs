@@ -3,6 +3,7 @@
 //! Each query is bounded by cursors and a limit and walks an index in cursor order, so that its cost is that of the rows
 //! it returns, whatever the table holds.
 
+pub mod dead_letters;
 pub mod messages;
 pub(crate) mod row;
 pub mod runs;

@@ -11,6 +11,7 @@ pub mod migrate;
 pub mod open;
 pub mod partitions;
 pub mod pool;
+pub mod retry;
 mod summary;
 pub mod watermark;
 

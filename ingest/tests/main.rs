@@ -15,6 +15,7 @@ mod guarded;
 mod held;
 mod history;
 mod keeping;
+mod letters;
 mod live;
 mod once;
 mod orders;

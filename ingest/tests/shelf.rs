@@ -24,6 +24,7 @@ const FIRST_DAY: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 pub(crate) struct Shelf {
     pub(crate) pool: Pool,
     pub(crate) sql: tokio_postgres::Client,
+    pub(crate) url: String,
     _server: Arc<Postgres>,
 }
 
@@ -44,7 +45,7 @@ impl Shelf {
         ingest::store::migrate::migrate(&pool).await.unwrap();
         let days: BTreeSet<Date> = (0..DAYS).map(|day| stored_at(day, 0).date()).collect();
         Partitions::new(30).ensure(&pool, &days, FIRST_DAY).await.unwrap();
-        Self { sql: server.connect(&name).await.unwrap(), pool, _server: server }
+        Self { sql: server.connect(&name).await.unwrap(), pool, url, _server: server }
     }
 
     /// Stores deliveries in one transaction, as a replica does.

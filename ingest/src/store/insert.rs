@@ -7,6 +7,7 @@
 //! - each acknowledged position above the watermark is a row, a dead letter or a noted copy, and only one of them;
 //! - stored twice, a batch changes nothing.
 
+pub mod again;
 mod columns;
 mod copies;
 mod fates;

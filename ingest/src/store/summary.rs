@@ -44,7 +44,7 @@ pub(super) async fn add(
 }
 
 /// The namespace and the key of its run, as the tables hold them.
-fn run_of(stored: &StoredMessage) -> (String, String) {
+pub(super) fn run_of(stored: &StoredMessage) -> (String, String) {
     let key = stored.message.run_key();
     (key.namespace.clone(), crate::read::runs::key_text(&key))
 }

@@ -24,7 +24,8 @@ pub struct Output {
 }
 
 /// Standard output cannot be written to any more.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("standard output is closed")]
 pub struct Closed;
 
 impl Output {

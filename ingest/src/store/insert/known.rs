@@ -25,6 +25,15 @@ fn lower_copies_sql() -> String {
     )
 }
 
+fn copies_sql() -> String {
+    format!(
+        "SELECT DISTINCT ON (key.n) key.n, {} FROM unnest($1::integer[], $2::text[], $3::uuid[]) AS key (n, ns, id) \
+         JOIN workflow_comms.agent_messages AS m ON m.workflow_namespace = key.ns AND m.id = key.id \
+         ORDER BY key.n, m.epoch, m.stream_seq",
+        row::COLUMNS
+    )
+}
+
 /// In the order of their keys, so that two transactions that lock the same rows do not wait for each other in a circle.
 const LOCK: &str = "SELECT key.n, m.stream_ts, m.epoch, m.stream_seq \
     FROM unnest($1::integer[], $2::text[], $3::uuid[], $4::timestamptz[]) AS key (n, ns, id, day) \
@@ -51,6 +60,18 @@ pub(super) async fn lower_copies(
     let sequences: Vec<i64> = messages.iter().map(|stored| stored.cursor.sequence).collect();
     let parameters: [&(dyn ToSql + Sync); 5] = [&numbers(messages), &namespaces, &ids, &epochs, &sequences];
     numbered(transaction, &lower_copies_sql(), &parameters).await
+}
+
+/// Of each of these, its row or a copy's on any day, with the lowest cursor; by index.
+pub(super) async fn copies(
+    transaction: &Transaction<'_>,
+    messages: &[&StoredMessage],
+) -> Result<HashMap<usize, StoredMessage>, StoreError> {
+    if messages.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (namespaces, ids) = keys(messages);
+    numbered(transaction, &copies_sql(), &[&numbers(messages), &namespaces, &ids]).await
 }
 
 /// Locks the rows that have the keys of these messages, on the days of these messages. Gives where they are, by index.

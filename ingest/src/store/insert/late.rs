@@ -22,7 +22,7 @@ const FIND: &str = "SELECT key.n \
     FROM unnest($1::integer[], $2::timestamptz[], $3::bigint[], $4::bigint[]) AS key (n, ts, epoch, seq) \
     WHERE EXISTS (SELECT FROM workflow_comms.agent_messages AS m \
             WHERE m.stream_ts = key.ts AND m.epoch = key.epoch AND m.stream_seq = key.seq) \
-        OR EXISTS (SELECT FROM workflow_comms.dead_letters AS dead \
+        OR $5 AND EXISTS (SELECT FROM workflow_comms.dead_letters AS dead \
             WHERE dead.epoch = key.epoch AND dead.stream_seq = key.seq AND dead.class <> 'discarded')";
 
 /// Takes one sequence out of the range of discarded ones that covers it, and leaves the two rests of it.
@@ -47,7 +47,7 @@ pub(super) async fn set_aside<'a, 'b>(
         return Ok(open);
     }
     fates.repeated += settled.len();
-    let there = find(transaction, &settled).await?;
+    let there = find(transaction, &settled, true).await?;
     let strangers: Vec<&Row<'_>> =
         settled.into_iter().enumerate().filter(|(index, _)| !there.contains(index)).map(|(_, row)| row).collect();
     let messages: Vec<_> = strangers.iter().map(|row| &row.stored).collect();
@@ -95,14 +95,19 @@ pub(super) async fn give_up(
     Ok(())
 }
 
-async fn find(transaction: &Transaction<'_>, rows: &[&Row<'_>]) -> Result<HashSet<usize>, StoreError> {
+/// Those that are there: as a row, or, where that counts, as a dead letter. By index.
+pub(super) async fn find(
+    transaction: &Transaction<'_>,
+    rows: &[&Row<'_>],
+    with_letters: bool,
+) -> Result<HashSet<usize>, StoreError> {
     let action = StoreError::of;
     let numbers: Vec<i32> = (0..i32::try_from(rows.len()).unwrap_or(i32::MAX)).collect();
     let times: Vec<OffsetDateTime> = rows.iter().map(|row| row.stored.created_at.moment()).collect();
     let epochs: Vec<i64> = rows.iter().map(|row| row.stored.cursor.epoch).collect();
     let sequences: Vec<i64> = rows.iter().map(|row| row.stored.cursor.sequence).collect();
     let find = transaction.prepare_cached(FIND).await.map_err(action("look for what was delivered again"))?;
-    let found = transaction.query(&find, &[&numbers, &times, &epochs, &sequences]).await;
+    let found = transaction.query(&find, &[&numbers, &times, &epochs, &sequences, &with_letters]).await;
     let number = |row: &tokio_postgres::Row| {
         let number: i32 = row.try_get(0)?;
         Ok(usize::try_from(number).unwrap_or(usize::MAX))
