@@ -1,5 +1,7 @@
 //! Which messages a viewer wants to see: one filter for history and live, so that both agree.
 
+use message::Timestamp;
+
 use crate::stored::StoredMessage;
 
 /// A choice of messages. Runs and the channel are a union; the rest narrows it.
@@ -19,6 +21,10 @@ pub struct Filter {
     pub roles: Vec<String>,
     /// Only content that holds this text, case aside. Live streams do not take it.
     pub text: Option<String>,
+    /// Only what the stream stored at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only what the stream stored before this time.
+    pub until: Option<Timestamp>,
 }
 
 impl Filter {
@@ -34,6 +40,8 @@ impl Filter {
             && wanted(&self.kinds, message.kind.as_str())
             && wanted(&self.agents, &message.agent_id)
             && wanted(&self.roles, message.role.as_str())
+            && self.since.is_none_or(|since| stored.created_at >= since)
+            && self.until.is_none_or(|until| stored.created_at < until)
             && self.text.as_ref().is_none_or(|text| holds(message.content.as_deref(), text))
     }
 }

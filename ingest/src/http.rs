@@ -12,6 +12,7 @@ mod host;
 pub mod problem;
 pub mod query;
 mod router;
+pub mod routes;
 pub mod sse;
 
 use std::convert::Infallible;

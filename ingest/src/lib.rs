@@ -15,6 +15,7 @@ pub mod filter;
 pub mod http;
 pub mod live;
 pub mod metrics;
+pub mod openapi;
 pub mod pages;
 pub mod read;
 pub mod readback;

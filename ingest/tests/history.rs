@@ -115,13 +115,17 @@ async fn what_lies_above_the_watermark_is_left_to_the_live_stream() {
 async fn a_search_that_takes_long_is_ended_and_says_so() {
     let table = nine_messages("history_search").await;
     let server = Server::start(&table, Settled::at(at(9))).await;
-    let found = server.get("/api/agents/channels/general/messages?q=SAID%204").await;
+    let found = server.get("/api/agents/channels/general/messages?q=SAID%204&since=2026-01-01T00:00:00Z").await;
     assert!(found.contains("said 4") && !found.contains("said 6"), "{found}");
     // Nothing can be read while this lasts, and what lasts too long is what is tested.
     let mut client = table.pool.get().await.unwrap();
     let lock = client.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE workflow_comms.agent_messages, workflow_comms.runs IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    let paths = ["/api/agents/channels/general/messages?q=said", "/agents/general?q=said", "/api/agents/runs?q=build"];
+    let paths = [
+        "/api/agents/channels/general/messages?q=said&since=2026-01-01T00:00:00Z",
+        "/agents/general?q=said",
+        "/api/agents/runs?q=build",
+    ];
     let asked = futures_util::future::join_all(paths.map(|path| server.get(path)));
     let answers = tokio::time::timeout(std::time::Duration::from_secs(10), asked).await.expect("the search ends by itself");
     for (path, answer) in paths.iter().zip(answers) {

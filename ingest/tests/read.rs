@@ -228,3 +228,28 @@ async fn the_list_of_runs_is_newest_first_in_pages_and_knows_how_each_stands() {
     let found = runs::list(&table.pool, &RunQuery { text: Some("LD-3".to_owned()), ..query }).await.unwrap();
     assert_eq!(names(&found), vec!["build-3".to_owned()]);
 }
+
+#[tokio::test]
+async fn a_page_of_runs_looks_at_so_many_and_says_where_it_goes_on() {
+    let table = Table::new("read_many_runs").await;
+    let sql = "INSERT INTO workflow_comms.runs (workflow_namespace, run_key, workflow_name, workflow_uid, first_epoch, first_seq, \
+               first_at, last_epoch, last_seq, last_at, messages, kinds, agents) \
+               SELECT 'demo', 'u' || n, CASE WHEN n IN (1, 4000, 4001) THEN 'needle' ELSE 'build' END, 'u' || n, 1, n, now(), 1, n, \
+               now(), 1, '{}', '{}' FROM generate_series(1, 7000) AS n";
+    table.pool.get().await.unwrap().batch_execute(sql).await.unwrap();
+    let mut query = RunQuery { text: Some("NEEDLE".to_owned()), limit: 10, ..RunQuery::default() };
+    let found = |page: &runs::RunPage| page.runs.iter().map(|run| run.last.sequence).collect::<Vec<_>>();
+    let page = runs::list(&table.pool, &query).await.unwrap();
+    assert_eq!((found(&page), page.partial, page.next), (vec![4001, 4000], true, Some(at(2_001))));
+    query.before = page.next;
+    let page = runs::list(&table.pool, &query).await.unwrap();
+    assert_eq!((found(&page), page.partial, page.next), (vec![1], false, None));
+
+    // A full page is none that gave up.
+    let query = RunQuery { text: Some("needle".to_owned()), limit: 1, ..RunQuery::default() };
+    let page = runs::list(&table.pool, &query).await.unwrap();
+    assert_eq!((found(&page), page.partial, page.next), (vec![4001], false, Some(at(4_001))));
+    let query = RunQuery { states: vec![RunState::Failed], limit: 10, ..RunQuery::default() };
+    let page = runs::list(&table.pool, &query).await.unwrap();
+    assert_eq!((found(&page), page.partial, page.next), (vec![], true, Some(at(2_001))));
+}

@@ -16,7 +16,7 @@ use neighbours::{Nats, Postgres};
 use tokio_util::sync::CancellationToken;
 
 /// How long a condition may take to hold, on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The neighbours of one test.
 pub struct World {

@@ -100,6 +100,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::System, Self::User, Self::Assistant, Self::Tool];
+
     /// The role of this name, in any case.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {

@@ -1,43 +1,86 @@
 //! A message as JSON: one form for live events, history and pages of the API, rendered by one function.
 
 use bytes::Bytes;
-use message::Tool;
 use message::wire::WireSource;
+use message::{Role, Tool};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::stored::StoredMessage;
 
-/// Every field is always present, null when absent, so that a reader never guesses whether a server knows a field.
-#[derive(Serialize)]
-struct EventData<'a> {
+/// A message. Every field but the last two is always present, null when absent.
+// So that a reader never guesses whether a server knows a field.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Message", deny_unknown_fields)]
+pub struct EventData<'a> {
+    /// UUID; the same for every copy of a message.
     id: String,
+    /// Its position in the stream: `<epoch>.<sequence>`. Every list is in this order.
     cursor: String,
+    /// When the stream stored it.
     created_at: String,
     workflow_namespace: &'a str,
     workflow_name: &'a str,
+    /// `unknown` where nobody knows it.
     workflow_uid: &'a str,
+    /// The id that an outer system knows the run by.
     run_id: Option<&'a str>,
     step_id: Option<&'a str>,
     pod: Option<&'a str>,
     container: Option<&'a str>,
     attempt: Option<u32>,
+    /// Where it was read: the bytes of a file, or of the spool behind the socket.
+    #[schemars(schema_with = "source")]
     source: Option<WireSource<'a>>,
     agent_id: &'a str,
+    #[schemars(schema_with = "role")]
     role: &'static str,
     stage: Option<&'a str>,
+    /// `message`, `tool_call`, `tool_result`, `reasoning`, `status`, `error`, `log`, `source-end`, `step-end`, `gap`, or
+    /// another word that its publisher chose.
     kind: &'a str,
+    /// When it was said.
     timestamp: String,
+    /// Counts the messages of one generation of a source from 1.
     seq: Option<u64>,
+    /// `general`: also shown in the channel that all runs share.
     channel: Option<&'a str>,
     content: Option<&'a str>,
+    /// Of calls and results: `call_id`, `name`, `arguments`, `status`, `duration_ms`, `output`.
     tool: Option<&'a Map<String, Value>>,
     attrs: &'a Map<String, Value>,
+    /// `native`, `argo`, ...
     runtime: Option<&'a str>,
+    /// `content` or the tool's `output` is longer than 256 KiB, and this is its first 64 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
     truncated: Option<bool>,
+    /// How long it is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize")]
     content_bytes: Option<usize>,
+}
+
+fn role(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": Role::ALL.map(Role::as_str) })
+}
+
+fn source(_: &mut SchemaGenerator) -> Schema {
+    let number = json_schema!({ "type": "integer", "minimum": 0 });
+    json_schema!({
+        "type": ["object", "null"],
+        "properties": {
+            "pod_uid": { "type": "string" },
+            "label": { "type": "string" },
+            "generation": number,
+            "start": number,
+            "end": number,
+            "part": number,
+        },
+        "required": ["pod_uid", "label", "generation", "start", "end", "part"],
+        "additionalProperties": false,
+    })
 }
 
 /// Longer text is shortened, so that a list of messages stays a list.

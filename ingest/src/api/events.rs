@@ -22,10 +22,8 @@ use crate::live::{Event, Hub, Start};
 use crate::pages;
 use crate::pages::row::Place;
 
-/// A stream begins with this many messages unless it says otherwise.
-const DEFAULT_LIMIT: usize = 500;
-/// Or with this many at most.
-const MOST: usize = 1_000;
+/// A stream begins with this many messages unless it says otherwise, and with this many at most.
+pub const LIMITS: (usize, usize) = (500, 1_000);
 /// How often a stream without positions is kept open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -73,7 +71,7 @@ pub fn runs(state: &State, query: &Query) -> Answer {
                 let now = Timestamp::new(OffsetDateTime::now_utc());
                 sse::named_text("run", &pages::runs::row(&run, now).into_string())
             }
-            Ok(Some(run)) => sse::named("run", None, &run::json(&run)),
+            Ok(Some(run)) => sse::named("run", None, &run::data(&run)),
             Ok(None) => return None,
             Err(_) => Bytes::from_static(sse::COMMENT),
         };
@@ -93,7 +91,7 @@ fn start(query: &Query, headers: &HeaderMap) -> Result<Start, Problem> {
     if let Some(cursor) = parameters::cursor(query, "after")? {
         return Ok(Start::After(cursor));
     }
-    Ok(Start::Newest(parameters::limit(query, "limit", DEFAULT_LIMIT, MOST)?))
+    Ok(Start::Newest(parameters::limit(query, "limit", LIMITS)?))
 }
 
 fn view(query: &Query, filter: &Filter) -> Result<View, Problem> {

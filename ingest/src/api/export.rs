@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 
 use super::{event, messages};
-use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::http::State;
 use crate::http::answer::{self, Answer};
@@ -31,7 +30,7 @@ pub async fn of_channel(state: &State, channel: &str, query: &Query) -> Result<A
 
 async fn lines(state: &State, filter: Filter) -> Result<Answer, Problem> {
     let up_to = state.settled().await?;
-    let start = Some(Cursor { epoch: i64::MIN, sequence: 0 });
+    let start = Some(read::messages::FIRST);
     let pool = state.pool.clone();
     let parts = stream::unfold((start, filter, pool), move |(position, filter, pool)| async move {
         let found = match read::messages::after(&pool, &filter, position?, up_to, CHUNK).await {

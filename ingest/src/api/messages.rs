@@ -1,7 +1,9 @@
 //! Requests for messages: pages of history, newest first, and single messages.
 
 use bytes::Bytes;
+use message::Timestamp;
 use serde_json::Value;
+use time::{Duration, OffsetDateTime};
 
 use super::{event, parameters, runs};
 use crate::cursor::Cursor;
@@ -11,13 +13,15 @@ use crate::http::answer::{self, Answer};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read;
-use crate::read::messages::Page;
+use crate::read::messages::{FIRST, Page, Slice, just_below};
 use crate::stored::StoredMessage;
 
-const DEFAULT_LIMIT: usize = 100;
-const MOST: usize = 1_000;
-const DEFAULT_CONTEXT: usize = 50;
-const MOST_CONTEXT: usize = 500;
+/// Messages of a page unless the query says otherwise, and at most.
+pub const LIMITS: (usize, usize) = (100, 1_000);
+/// Neighbours of a message on each side unless the query says otherwise, and at most.
+pub const CONTEXT: (usize, usize) = (50, 500);
+/// How far a search of the shared channel goes back.
+const SEARCHED: Duration = Duration::days(7);
 
 /// A part of history and the position that a live stream goes on from without gap or repeat.
 pub struct History {
@@ -41,7 +45,7 @@ pub async fn of_channel(state: &State, channel: &str, query: &Query) -> Result<A
 /// `GET /api/agents/messages/{cursor}`: a message among its neighbours.
 pub async fn around(state: &State, cursor: &str, query: &Query) -> Result<Answer, Problem> {
     let position = position(cursor)?;
-    let context = parameters::limit(query, "context", DEFAULT_CONTEXT, MOST_CONTEXT)?;
+    let context = parameters::limit(query, "context", CONTEXT)?;
     let up_to = state.settled_at(position).await?;
     let found = read::messages::around(&state.pool, position, context, up_to).await?.ok_or_else(|| unknown(cursor))?;
     let body = document(
@@ -76,17 +80,21 @@ pub async fn content(state: &State, cursor: &str, query: &Query) -> Result<Answe
 /// When it is not known, or known in several namespaces.
 pub async fn run_filter(state: &State, id: &str, query: &Query) -> Result<Filter, Problem> {
     let run = runs::find(state, id, query).await?.ok_or_else(|| runs::unknown(id))?;
-    let narrowing = parameters::searching(query);
-    Ok(Filter { runs: vec![runs::own_id(&run).to_owned()], namespace: Some(run.namespace), ..narrowing })
+    Ok(runs::filter_of(&run, parameters::searching(query)?))
 }
 
-/// The filter for the messages of a channel.
+/// The filter for the messages of a channel. A search for a text goes back a week unless the query says from when: a channel
+/// is as long as what is kept, and a search reads all of it that does not match.
 ///
 /// # Errors
-/// When there is no such channel.
+/// When there is no such channel, or a value has no meaning.
 pub fn channel_filter(channel: &str, query: &Query) -> Result<Filter, Problem> {
     parameters::channel_named(channel)?;
-    Ok(Filter { general: true, ..parameters::searching(query) })
+    let mut filter = Filter { general: true, ..parameters::searching(query)? };
+    if filter.text.is_some() && filter.since.is_none() {
+        filter.since = Timestamp::from_moment(OffsetDateTime::now_utc() - SEARCHED);
+    }
+    Ok(filter)
 }
 
 /// The newest messages, of those below `before` where it is given.
@@ -100,12 +108,32 @@ pub async fn history(state: &State, filter: &Filter, before: Option<Cursor>, lim
 }
 
 async fn page(state: &State, filter: &Filter, query: &Query) -> Result<Answer, Problem> {
-    let limit = parameters::limit(query, "limit", DEFAULT_LIMIT, MOST)?.max(1);
-    let mut history = history(state, filter, parameters::cursor(query, "before")?, limit).await?;
-    let next = history.page.messages.first().filter(|_| history.page.older).map(|first| first.cursor.to_string());
-    history.page.messages.reverse();
-    let as_of = history.as_of.to_string();
-    Ok(answer::json(document(&history.page.messages, &[("next", next.into()), ("as_of", as_of.into())])))
+    let limit = parameters::limit(query, "limit", LIMITS)?.max(1);
+    let (before, after) = (parameters::cursor(query, "before")?, parameters::cursor(query, "after")?);
+    let as_of = state.settled().await?;
+    let up_to = before.map_or(as_of, |before| as_of.min(just_below(before)));
+    let (mut messages, older, newer) = match after {
+        Some(after) if before.is_none() => {
+            let Slice { messages, more } = read::messages::after(&state.pool, filter, after, up_to, limit).await?;
+            (messages, true, more)
+        }
+        after => {
+            let found = read::messages::newest(&state.pool, filter, after.unwrap_or(FIRST), up_to, limit).await?;
+            (found.messages, found.older, before.is_some())
+        }
+    };
+    let next = messages.first().filter(|_| older).map(|oldest| oldest.cursor.to_string());
+    let previous = messages.last().filter(|_| newer).map(|newest| newest.cursor.to_string());
+    let missing = after.and_then(|after| state.settled.borrow().epochs.refusal(after));
+    messages.reverse();
+    let members = [
+        ("next", next.into()),
+        ("previous", previous.into()),
+        ("as_of", as_of.to_string().into()),
+        ("since", filter.since.map(|since| since.to_string()).into()),
+        ("missing", missing.into()),
+    ];
+    Ok(answer::json(document(&messages, &members)))
 }
 
 /// A list of messages, each as every other answer has it, byte for byte.

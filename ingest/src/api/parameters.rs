@@ -1,5 +1,8 @@
 //! What a request asks for, read from its query. A value that has no meaning is refused, never guessed.
 
+use message::Timestamp;
+use time::{Duration, OffsetDateTime};
+
 use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::http::problem::Problem;
@@ -40,10 +43,37 @@ pub fn narrowing(query: &Query) -> Filter {
     }
 }
 
-/// The same for history, which is searched too.
-#[must_use]
-pub fn searching(query: &Query) -> Filter {
-    Filter { text: query.first("q").map(ToOwned::to_owned), ..narrowing(query) }
+/// The same for history, which is searched too, and may be bounded by when the stream stored a message.
+///
+/// # Errors
+/// When a time is none.
+pub fn searching(query: &Query) -> Result<Filter, Problem> {
+    let now = OffsetDateTime::now_utc();
+    let text = query.first("q").map(ToOwned::to_owned);
+    Ok(Filter { text, since: moment(query, "since", now)?, until: moment(query, "until", now)?, ..narrowing(query) })
+}
+
+/// A moment: RFC 3339, or how long ago, as in `15m`, `24h`, `7d`.
+fn moment(query: &Query, name: &str, now: OffsetDateTime) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = query.first(name) else { return Ok(None) };
+    let ago = || Timestamp::from_moment(now.checked_sub(ago(text)?)?);
+    Timestamp::parse(text).or_else(ago).map(Some).ok_or_else(|| {
+        let forms = "a time as in 2026-01-31T12:00:00Z, or how long ago as in 15m, 24h, 7d";
+        Problem::bad_request(format!("`{name}` is `{text}`; it is {forms}"))
+    })
+}
+
+fn ago(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let number: i64 = text.strip_suffix(unit)?.parse().ok().filter(|number| *number >= 0)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    Some(Duration::seconds(number.checked_mul(seconds)?))
 }
 
 /// Whether a channel exists: the one that all runs share.
@@ -57,11 +87,11 @@ pub fn channel_named(channel: &str) -> Result<(), Problem> {
     Err(Problem::bad_request(format!("no channel `{channel}`; the channel is `{}`", message::GENERAL_CHANNEL)))
 }
 
-/// How many, within what this server gives at once.
+/// How many: by default, and at most, as said.
 ///
 /// # Errors
 /// When it is no number.
-pub fn limit(query: &Query, name: &str, default: usize, most: usize) -> Result<usize, Problem> {
+pub fn limit(query: &Query, name: &str, (default, most): (usize, usize)) -> Result<usize, Problem> {
     let Some(text) = query.first(name) else { return Ok(default) };
     let number: usize = text
         .parse()

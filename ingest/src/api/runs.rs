@@ -1,9 +1,12 @@
 //! Requests for runs.
 
 use hyper::StatusCode;
-use serde_json::{Value, json};
+use message::Timestamp;
+use time::Duration;
 
+use super::run::{OneRun, RunList};
 use super::{parameters, run};
+use crate::filter::Filter;
 use crate::http::State;
 use crate::http::answer::{self, Answer};
 use crate::http::problem::Problem;
@@ -11,24 +14,23 @@ use crate::http::query::Query;
 use crate::read;
 use crate::read::runs::{RunMatch, RunQuery, RunState, RunSummary};
 
-const DEFAULT_LIMIT: usize = 50;
-const MOST: usize = 200;
+/// Runs of a page unless the query says otherwise, and at most.
+pub const LIMITS: (usize, usize) = (50, 200);
+/// By how much clocks of the servers of the stream may differ: a run's first message bounds when its others were stored.
+const SKEW: Duration = Duration::hours(1);
 
 /// `GET /api/agents/runs`: newest first.
 pub async fn list(state: &State, query: &Query) -> Result<Answer, Problem> {
     let page = read::runs::list(&state.pool, &asked(query)?).await?;
-    let runs: Vec<Value> = page.runs.iter().map(run::json).collect();
-    Ok(answer::json(json!({ "ok": true, "runs": runs, "next": page.next.map(|cursor| cursor.to_string()) }).to_string()))
+    let next = page.next.map(|cursor| cursor.to_string());
+    let document = RunList { ok: true, runs: page.runs.iter().map(run::data).collect(), next, partial: page.partial };
+    Ok(answer::json_of(&document))
 }
 
 /// `GET /api/agents/runs/{id}`.
 pub async fn one(state: &State, id: &str, query: &Query) -> Result<Answer, Problem> {
     let found = find(state, id, query).await?.ok_or_else(|| unknown(id))?;
-    let mut document = run::json(&found);
-    if let Value::Object(document) = &mut document {
-        document.insert("ok".to_owned(), true.into());
-    }
-    Ok(answer::json(document.to_string()))
+    Ok(answer::json_of(&OneRun { ok: true, run: run::data(&found) }))
 }
 
 /// Which part of the list a query asks for.
@@ -45,7 +47,7 @@ pub fn asked(query: &Query) -> Result<RunQuery, Problem> {
         text: query.first("q").map(ToOwned::to_owned),
         namespace: query.first("namespace").map(ToOwned::to_owned),
         before: parameters::cursor(query, "before")?,
-        limit: parameters::limit(query, "limit", DEFAULT_LIMIT, MOST)?.max(1),
+        limit: parameters::limit(query, "limit", LIMITS)?.max(1),
     })
 }
 
@@ -64,6 +66,15 @@ pub async fn find(state: &State, id: &str, query: &Query) -> Result<Option<Box<R
             Err(Problem::new(StatusCode::CONFLICT, detail).with("namespaces", namespaces))
         }
     }
+}
+
+/// The filter for the messages of this run.
+#[must_use]
+pub fn filter_of(run: &RunSummary, narrowing: Filter) -> Filter {
+    // What was stored long before its first message is not the run's: whole days need not be looked at.
+    let first = Timestamp::from_moment(run.first_at.moment() - SKEW);
+    let since = narrowing.since.max(first);
+    Filter { runs: vec![own_id(run).to_owned()], namespace: Some(run.namespace.clone()), since, ..narrowing }
 }
 
 /// No run of this id.

@@ -36,6 +36,16 @@ pub fn json(body: impl Into<Bytes>) -> Answer {
     whole("application/json", body)
 }
 
+/// An answer in JSON, of a document of our own.
+///
+/// # Panics
+/// When the document cannot be JSON: a map with keys that are no texts.
+#[must_use]
+pub fn json_of(document: &impl serde::Serialize) -> Answer {
+    #[expect(clippy::expect_used, reason = "texts, numbers and maps with text keys always serialise")]
+    json(serde_json::to_vec(document).expect("a document serialises"))
+}
+
 /// A page.
 #[must_use]
 pub fn html(body: String) -> Answer {

@@ -71,7 +71,9 @@ impl Problem {
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         if matches!(error, ReadError::TooLong(_)) {
-            return Self::unavailable("the search took too long: narrow it by run, namespace, kind, agent or role");
+            return Self::unavailable(
+                "the search took too long: narrow it by run, time (since=), namespace, kind, agent or role",
+            );
         }
         // Told here with its whole chain; the reader of the answer can do nothing about it but try again.
         tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "history cannot be read");

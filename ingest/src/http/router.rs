@@ -7,8 +7,9 @@ use hyper::{Method, Request, StatusCode};
 use super::answer::{self, Answer};
 use super::problem::Problem;
 use super::query::{Query, decode};
+use super::routes::{self, Found, Operation};
 use super::{State, host};
-use crate::{api, pages};
+use crate::{api, openapi, pages};
 
 /// Answers a request. Over loopback only names of this machine are answered.
 pub(super) async fn answer(state: &State, loopback: bool, request: Request<Incoming>) -> Answer {
@@ -45,15 +46,16 @@ async fn route(state: &State, request: &Request<Incoming>) -> Answer {
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    if let Some(found) = routes::find(&segments) {
+        return api_answer(state, &found, &query, request).await.unwrap_or_else(|problem| answer::problem(&problem));
+    }
     let page = match segments[..] {
         [] => return answer::redirect("/agents"),
         ["agents"] => pages::show::runs(state, &query).await,
         ["agents", "general"] => pages::show::general(state, &query).await,
         ["agents", run] => pages::show::run(state, run, &query).await,
         ["assets", _] => return pages::assets::answer(path).unwrap_or_else(|| missing(path)),
-        ["api", "agents", ref rest @ ..] => {
-            return api_answer(state, rest, &query, request).await.unwrap_or_else(|problem| answer::problem(&problem));
-        }
+        ["api", ..] => return missing(path),
         _ => Err(Problem::not_found(format!("nothing is at `{path}`"))),
     };
     page.unwrap_or_else(|problem| {
@@ -63,21 +65,21 @@ async fn route(state: &State, request: &Request<Incoming>) -> Answer {
     })
 }
 
-async fn api_answer(state: &State, segments: &[&str], query: &Query, request: &Request<Incoming>) -> Result<Answer, Problem> {
-    match *segments {
-        ["events"] => api::events::messages(state, query, request.headers()),
-        ["runs", "events"] => Ok(api::events::runs(state, query)),
-        ["runs"] => api::runs::list(state, query).await,
-        ["runs", run] => api::runs::one(state, run, query).await,
-        ["runs", run, "messages"] => api::messages::of_run(state, run, query).await,
-        ["runs", run, "messages", "export.jsonl"] | ["runs", run, "export.jsonl"] => api::export::of_run(state, run, query).await,
-        ["channels", channel, "messages"] => api::messages::of_channel(state, channel, query).await,
-        ["channels", channel, "messages", "export.jsonl"] | ["channels", channel, "export.jsonl"] => {
-            api::export::of_channel(state, channel, query).await
-        }
-        ["messages", cursor] => api::messages::around(state, cursor, query).await,
-        ["messages", cursor, "content"] => api::messages::content(state, cursor, query).await,
-        _ => Err(Problem::not_found(format!("nothing is at `{}`", request.uri().path()))),
+async fn api_answer(state: &State, found: &Found<'_>, query: &Query, request: &Request<Incoming>) -> Result<Answer, Problem> {
+    // Every path has as many parts as its route says.
+    let part = found.parts.first().copied().unwrap_or_default();
+    match found.route.operation {
+        Operation::Events => api::events::messages(state, query, request.headers()),
+        Operation::RunEvents => Ok(api::events::runs(state, query)),
+        Operation::Runs => api::runs::list(state, query).await,
+        Operation::Run => api::runs::one(state, part, query).await,
+        Operation::RunMessages => api::messages::of_run(state, part, query).await,
+        Operation::RunExport => api::export::of_run(state, part, query).await,
+        Operation::ChannelMessages => api::messages::of_channel(state, part, query).await,
+        Operation::ChannelExport => api::export::of_channel(state, part, query).await,
+        Operation::Message => api::messages::around(state, part, query).await,
+        Operation::MessageContent => api::messages::content(state, part, query).await,
+        Operation::Document => Ok(answer::json(openapi::text())),
     }
 }
 

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::Serialize;
 
 /// What a stream begins with: how long a browser waits before it reconnects, in milliseconds.
 pub const RETRY: &[u8] = b"retry: 1000\n\n";
@@ -37,10 +37,15 @@ pub fn message_in_one_line(id: impl Display, data: &[u8]) -> (Bytes, Range<usize
 }
 
 /// An event with a name, and with a position where it has one.
+///
+/// # Panics
+/// When the data cannot be JSON: a map with keys that are no texts.
 #[must_use]
-pub fn named(name: &str, id: Option<&dyn Display>, data: &Value) -> Bytes {
+pub fn named(name: &str, id: Option<&dyn Display>, data: &impl Serialize) -> Bytes {
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
-    block(&format!("event: {name}\n{id}"), &data.to_string())
+    #[expect(clippy::expect_used, reason = "texts, numbers and maps with text keys always serialise")]
+    let data = serde_json::to_string(data).expect("a document serialises");
+    block(&format!("event: {name}\n{id}"), &data)
 }
 
 /// An event with a name whose data is a text of any shape.

@@ -40,11 +40,9 @@ pub async fn general(state: &State, query: &Query) -> Result<Answer, Problem> {
 /// `/agents/{id}`. A run that nobody knows yet has a page too: it waits for the first message.
 pub async fn run(state: &State, id: &str, query: &Query) -> Result<Answer, Problem> {
     let run = api::runs::find(state, id, query).await?;
-    let narrowing = api::parameters::searching(query);
+    let narrowing = api::parameters::searching(query)?;
     let filter = match &run {
-        Some(run) => {
-            Filter { runs: vec![api::runs::own_id(run).to_owned()], namespace: Some(run.namespace.clone()), ..narrowing }
-        }
+        Some(run) => api::runs::filter_of(run, narrowing),
         None => Filter { runs: vec![id.to_owned()], ..narrowing },
     };
     let before = api::parameters::cursor(query, "before")?;

@@ -1,6 +1,8 @@
 //! Messages of runs and of the shared channel, in cursor order.
 
 use deadpool_postgres::Pool;
+use message::Timestamp;
+use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -61,8 +63,16 @@ pub async fn before(
     up_to: Cursor,
     limit: usize,
 ) -> Result<Page, ReadError> {
-    let up_to = before.map_or(up_to, |cursor| up_to.min(Cursor { sequence: cursor.sequence - 1, ..cursor }));
-    let bounds = Bounds { after: FIRST, up_to };
+    let up_to = before.map_or(up_to, |cursor| up_to.min(just_below(cursor)));
+    newest(pool, filter, FIRST, up_to, limit).await
+}
+
+/// The newest messages after a position and not beyond another: at most `limit`, and [`PAGE_BYTES`].
+///
+/// # Errors
+/// When PostgreSQL cannot answer.
+pub async fn newest(pool: &Pool, filter: &Filter, after: Cursor, up_to: Cursor, limit: usize) -> Result<Page, ReadError> {
+    let bounds = Bounds { after, up_to };
     let Slice { mut messages, more } = pick(pool, filter, bounds, Direction::Descending, limit).await?;
     messages.reverse();
     Ok(Page { messages, older: more })
@@ -140,7 +150,14 @@ pub async fn present(pool: &Pool, epoch: i64, sequences: &[i64]) -> Result<Vec<i
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-const FIRST: Cursor = Cursor { epoch: i64::MIN, sequence: 0 };
+/// Before every message.
+pub const FIRST: Cursor = Cursor { epoch: i64::MIN, sequence: 0 };
+
+/// The position up to which everything is below this one.
+#[must_use]
+pub fn just_below(cursor: Cursor) -> Cursor {
+    Cursor { sequence: cursor.sequence - 1, ..cursor }
+}
 
 #[derive(Clone, Copy)]
 struct Bounds {
@@ -171,6 +188,7 @@ fn walks(direction: Direction) -> String {
         format!(
             "SELECT stream_ts, epoch, stream_seq FROM workflow_comms.agent_messages WHERE {condition} \
              AND (epoch, stream_seq) > ($3, $4) AND (epoch, stream_seq) <= ($5, $6) \
+             AND stream_ts >= coalesce($13::timestamptz, '-infinity') AND stream_ts < coalesce($14::timestamptz, 'infinity') \
              AND ($7::text IS NULL OR workflow_namespace = $7) \
              AND (cardinality($8::text[]) = 0 OR kind = ANY($8)) AND (cardinality($9::text[]) = 0 OR agent_id = ANY($9)) \
              AND (cardinality($10::text[]) = 0 OR role = ANY($10)) AND ($11::text IS NULL OR content ILIKE $11) \
@@ -196,13 +214,13 @@ fn walks(direction: Direction) -> String {
     )
 }
 
-/// Of what was found, the messages before which there are less than `$13` bytes, and how many were found in all.
+/// Of what was found, the messages before which there are less than `$15` bytes, and how many were found in all.
 fn statement(direction: Direction) -> String {
     format!(
         "{walks} SELECT * FROM (SELECT {columns}, count(*) OVER () AS found, sum({weight}) OVER \
          (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
          FROM page JOIN workflow_comms.agent_messages m USING (stream_ts, epoch, stream_seq)) weighed \
-         WHERE bytes_before IS NULL OR bytes_before < $13 ORDER BY {order}",
+         WHERE bytes_before IS NULL OR bytes_before < $15 ORDER BY {order}",
         walks = walks(direction),
         columns = row::COLUMNS,
         weight = row::WEIGHT,
@@ -216,15 +234,19 @@ struct Question<'a> {
     bounds: Bounds,
     pattern: Option<String>,
     limit: i64,
+    since: Option<OffsetDateTime>,
+    until: Option<OffsetDateTime>,
 }
 
 impl<'a> Question<'a> {
     fn new(filter: &'a Filter, bounds: Bounds, limit: usize) -> Self {
         let pattern = filter.text.as_deref().map(like_pattern);
-        Self { filter, bounds, pattern, limit: i64::try_from(limit).unwrap_or(i64::MAX) }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let [since, until] = [filter.since, filter.until].map(|time| time.map(Timestamp::moment));
+        Self { filter, bounds, pattern, limit, since, until }
     }
 
-    fn parameters(&self) -> [&(dyn ToSql + Sync); 12] {
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 14] {
         [
             &self.filter.runs,
             &self.filter.general,
@@ -238,6 +260,8 @@ impl<'a> Question<'a> {
             &self.filter.roles,
             &self.pattern,
             &self.limit,
+            &self.since,
+            &self.until,
         ]
     }
 }

@@ -36,6 +36,8 @@ pub struct RunPage {
     pub runs: Vec<RunSummary>,
     /// Where the list goes on: the next [`RunQuery::before`]; nothing at its end.
     pub next: Option<Cursor>,
+    /// Whether it ended for having looked at many runs that are not wanted, and not because it was full.
+    pub partial: bool,
 }
 
 /// What an id stands for.
@@ -49,23 +51,25 @@ pub enum RunMatch {
     Several(Vec<RunSummary>),
 }
 
-/// How many rows are looked at for one page when only some states are wanted: the state is not in the table, since time
-/// alone changes it.
-const MOST_LOOKED_AT: usize = 5_000;
+/// How many runs are looked at for one page when only some states or a text are wanted: the state is not in the table, since
+/// time alone changes it, and a text may stand anywhere.
+const MOST_LOOKED_AT: i64 = 5_000;
 const CHUNK: usize = 500;
+/// After every run.
+const LAST: Cursor = Cursor { epoch: i64::MAX, sequence: i64::MAX };
 
 /// A page of the list.
 ///
 /// # Errors
 /// When PostgreSQL cannot answer.
 pub async fn list(pool: &Pool, query: &RunQuery) -> Result<RunPage, ReadError> {
-    let mut page = RunPage { runs: Vec::new(), next: query.before };
-    let mut looked_at = 0;
+    let chooses = !query.states.is_empty() || query.text.is_some();
+    let floor = if chooses { floor(pool, query).await? } else { None };
+    let chunk = if query.states.is_empty() { query.limit.saturating_add(1) } else { CHUNK };
+    let mut page = RunPage { next: query.before, ..RunPage::default() };
     loop {
-        let chunk = if query.states.is_empty() { query.limit.saturating_add(1) } else { CHUNK };
-        let found = chunk_of(pool, query, page.next, chunk).await?;
+        let found = chunk_of(pool, query, page.next, floor, chunk).await?;
         let at_end = found.len() < chunk;
-        looked_at += found.len();
         for run in found {
             if page.runs.len() == query.limit {
                 return Ok(page);
@@ -76,12 +80,20 @@ pub async fn list(pool: &Pool, query: &RunQuery) -> Result<RunPage, ReadError> {
             }
         }
         if at_end {
-            return Ok(RunPage { next: None, ..page });
-        }
-        if looked_at >= MOST_LOOKED_AT {
-            return Ok(page);
+            return Ok(RunPage { next: floor, partial: floor.is_some(), ..page });
         }
     }
+}
+
+/// The last run that a page looks at; nothing where that is the last of all.
+async fn floor(pool: &Pool, query: &RunQuery) -> Result<Option<Cursor>, ReadError> {
+    let mut client = pool.get().await?;
+    let sql = "SELECT last_epoch, last_seq FROM workflow_comms.runs WHERE (last_epoch, last_seq) < ($1, $2) \
+               AND ($3::text IS NULL OR workflow_namespace = $3) ORDER BY last_epoch DESC, last_seq DESC OFFSET $4 LIMIT 1";
+    let before = query.before.unwrap_or(LAST);
+    let parameters: [&(dyn ToSql + Sync); 4] = [&before.epoch, &before.sequence, &query.namespace, &(MOST_LOOKED_AT - 1)];
+    let found = ask(&mut client, sql, &parameters, query.text.is_some()).await?;
+    found.first().map(|row| row::cursor(row, "last_epoch", "last_seq")).transpose()
 }
 
 /// The run of this uid, or of this name where its uid is unknown, or of an outer system's id.
@@ -125,13 +137,21 @@ pub fn key_text(key: &RunKey) -> String {
     if key.uid.is_empty() { format!("name:{}", key.name) } else { key.uid.clone() }
 }
 
-async fn chunk_of(pool: &Pool, query: &RunQuery, before: Option<Cursor>, limit: usize) -> Result<Vec<RunSummary>, ReadError> {
-    let before = before.unwrap_or(Cursor { epoch: i64::MAX, sequence: i64::MAX });
+async fn chunk_of(
+    pool: &Pool,
+    query: &RunQuery,
+    before: Option<Cursor>,
+    floor: Option<Cursor>,
+    limit: usize,
+) -> Result<Vec<RunSummary>, ReadError> {
+    let (before, floor) = (before.unwrap_or(LAST), floor.unwrap_or_default());
     let pattern = query.text.as_deref().map(like_pattern);
-    let condition = "(r.last_epoch, r.last_seq) < ($1, $2) AND ($3::text IS NULL OR r.workflow_namespace = $3) \
+    let condition = "(r.last_epoch, r.last_seq) < ($1, $2) AND (r.last_epoch, r.last_seq) >= ($5, $6) \
+         AND ($3::text IS NULL OR r.workflow_namespace = $3) \
          AND ($4::text IS NULL OR r.workflow_name ILIKE $4 OR r.workflow_uid ILIKE $4 OR r.run_id ILIKE $4 \
          OR r.preview ILIKE $4 OR r.agents::text ILIKE $4)";
-    let parameters: [&(dyn ToSql + Sync); 4] = [&before.epoch, &before.sequence, &query.namespace, &pattern];
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&before.epoch, &before.sequence, &query.namespace, &pattern, &floor.epoch, &floor.sequence];
     select(pool, condition, limit, &parameters, pattern.is_some()).await
 }
 
@@ -171,6 +191,19 @@ async fn select(
         let number: i64 = row.try_get("number")?;
         if let Some(parts) = usize::try_from(number - 1).ok().and_then(|index| parts.get_mut(index)) {
             parts.push(summary::part(row)?);
+        }
+    }
+    let sql = "SELECT place.number, sum(greatest(s.highest_seq - s.messages, 0))::bigint AS missing, \
+               count(*) FILTER (WHERE s.ended AND s.complete IS FALSE) AS incomplete \
+               FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS place (namespace, key, number) \
+               JOIN workflow_comms.run_sources s ON s.workflow_namespace = place.namespace AND s.run_key = place.key \
+               GROUP BY place.number";
+    let statement = client.prepare_cached(sql).await?;
+    for row in client.query(&statement, &[&namespaces, &keys]).await? {
+        let number: i64 = row.try_get("number")?;
+        if let Some(run) = usize::try_from(number - 1).ok().and_then(|index| runs.get_mut(index)) {
+            run.missing = row.try_get("missing")?;
+            run.incomplete_sources = row.try_get("incomplete")?;
         }
     }
     for (run, parts) in runs.iter_mut().zip(parts) {

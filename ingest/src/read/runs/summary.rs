@@ -49,6 +49,10 @@ pub struct RunSummary {
     pub preview: Option<String>,
     /// Who said it.
     pub preview_agent: Option<String>,
+    /// How many messages its sources numbered that are not stored.
+    pub missing: i64,
+    /// How many of its sources ended without having told everything.
+    pub incomplete_sources: i64,
     /// Its steps, by their first message.
     pub steps: Vec<StepSummary>,
 }
@@ -119,6 +123,8 @@ pub(super) fn run(row: &Row) -> Result<RunSummary, ReadError> {
         agents,
         preview: row.try_get("preview")?,
         preview_agent: row.try_get("preview_agent")?,
+        missing: 0,
+        incomplete_sources: 0,
         steps: Vec::new(),
     })
 }
