@@ -65,12 +65,19 @@ impl Authority {
     pub fn server(&self, names: &[&str]) -> Result<Identity> {
         let hosts = ["localhost", "127.0.0.1", "::1"];
         let names: Vec<String> = hosts.iter().chain(names).map(ToString::to_string).collect();
-        self.sign(named("agent-comms test server"), names, ExtendedKeyUsagePurpose::ServerAuth)
+        self.sign(named("agent-comms test server"), names, &[ExtendedKeyUsagePurpose::ServerAuth])
+    }
+
+    /// A certificate for `localhost`, `127.0.0.1` and `::1` of a server that is its peers' client too.
+    pub fn peer(&self) -> Result<Identity> {
+        let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        let usages = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(named("agent-comms test peer"), hosts.to_vec(), &usages)
     }
 
     /// A client's certificate whose DNS name is the user's name.
     pub fn client(&self, user: &str) -> Result<Identity> {
-        self.sign(named(user), vec![user.to_owned()], ExtendedKeyUsagePurpose::ClientAuth)
+        self.sign(named(user), vec![user.to_owned()], &[ExtendedKeyUsagePurpose::ClientAuth])
     }
 
     /// A client's certificate whose common name is the user's and whose organization is its group, as Kubernetes reads
@@ -78,15 +85,15 @@ impl Authority {
     pub fn member(&self, user: &str, group: &str) -> Result<Identity> {
         let mut name = named(user);
         name.push(DnType::OrganizationName, group);
-        self.sign(name, Vec::new(), ExtendedKeyUsagePurpose::ClientAuth)
+        self.sign(name, Vec::new(), &[ExtendedKeyUsagePurpose::ClientAuth])
     }
 
-    fn sign(&self, name: DistinguishedName, alternatives: Vec<String>, usage: ExtendedKeyUsagePurpose) -> Result<Identity> {
+    fn sign(&self, name: DistinguishedName, alternatives: Vec<String>, usages: &[ExtendedKeyUsagePurpose]) -> Result<Identity> {
         let told = format!("{name:?}");
         let mut params = CertificateParams::new(alternatives).with_context(|| format!("{told} is no name for a certificate"))?;
         params.distinguished_name = name;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![usage];
+        params.extended_key_usages = usages.to_vec();
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().with_context(|| format!("cannot make a key for {told}"))?;
         let certificate =

@@ -1,6 +1,7 @@
 //! A NATS server with `JetStream`, TLS and the users of agent-comms.
 
 mod binary;
+mod cluster;
 mod config;
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,10 @@ use crate::directory::Directory;
 use crate::port;
 use crate::process::{Launch, Process, Signal};
 use crate::proxy::Proxy;
+use config::Member;
 
 pub use binary::program;
+pub use cluster::Cluster;
 
 const START_DEADLINE: Duration = Duration::from_secs(60);
 const STOP_GRACE: Duration = Duration::from_secs(20);
@@ -50,7 +53,7 @@ impl Default for Options {
 /// What a client needs to connect as one user.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// `tls://127.0.0.1:PORT`.
+    /// `tls://127.0.0.1:PORT`; of a cluster one for each server, with commas between them.
     pub url: String,
     /// The authority's certificate, a PEM file.
     pub ca: PathBuf,
@@ -70,11 +73,16 @@ pub struct Nats {
     port: u16,
     directory: Directory,
     options: Options,
+    member: Option<Member>,
 }
 
 impl Nats {
     /// Starts a server and waits until it takes clients.
     pub async fn start(options: Options) -> Result<Self> {
+        Self::start_as(options, None).await
+    }
+
+    async fn start_as(options: Options, member: Option<Member>) -> Result<Self> {
         let program = tokio::task::spawn_blocking(program).await??;
         let directory = Directory::open(options.directory.as_deref(), "nats")?;
         write_certificates(directory.path(), &options.namespaces)?;
@@ -85,9 +93,9 @@ impl Nats {
             Some(port) => port,
             None => port::free()?,
         };
-        config::write(directory.path(), port, &options)?;
+        config::write(directory.path(), port, &options, member.as_ref())?;
         let process = launch(&program, directory.path())?;
-        let mut nats = Self { process, program, port, directory, options };
+        let mut nats = Self { process, program, port, directory, options, member };
         nats.wait_until_ready().await?;
         Ok(nats)
     }
@@ -142,8 +150,13 @@ impl Nats {
 
     /// A network that fails, between the sidecars of a namespace and this server.
     pub async fn proxy(&self, namespace: &str) -> Result<Proxy> {
+        self.proxy_of(&self.publisher(namespace)).await
+    }
+
+    /// A network that fails, between whoever has these credentials and this server.
+    pub async fn proxy_of(&self, credentials: &Credentials) -> Result<Proxy> {
         let server = IdentityFiles::named(self.directory.path(), "server");
-        Proxy::start(self.port, &server, &self.publisher(namespace)).await
+        Proxy::start(self.port, &server, credentials).await
     }
 
     /// The process, to be paused, resumed or looked at.
@@ -173,7 +186,7 @@ impl Nats {
     /// Writes another token into the server's settings, for [`Self::start_again`] or [`Self::reload`].
     pub fn set_token(&mut self, token: &str) -> Result<()> {
         self.options.token = Some(token.to_owned());
-        config::write(self.directory.path(), self.port, &self.options)
+        config::write(self.directory.path(), self.port, &self.options, self.member.as_ref())
     }
 
     /// Lets the running server read its settings again, and waits until their token lets in. It shows out whoever came with
@@ -233,8 +246,9 @@ impl Credentials {
 
     /// A client that is connected as this user.
     pub async fn connect(&self) -> Result<async_nats::Client> {
+        let urls: Vec<&str> = self.url.split(',').collect();
         self.connect_options()
-            .connect(&self.url)
+            .connect(&urls[..])
             .await
             .with_context(|| format!("cannot connect to {} with {}", self.url, self.files.certificate.display()))
     }

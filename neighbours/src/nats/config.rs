@@ -15,7 +15,18 @@ use super::Options;
 const MAX_STORE_BYTES: u64 = 64 << 30;
 /// The file with the token, beside the configuration.
 pub(super) const TOKEN: &str = "token";
+/// Whose certificate servers of a cluster show to each other.
+pub(super) const ROUTE: &str = "route";
 const DURABLE: &str = "jangar-agent-comms";
+
+/// A server's place in a cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    /// The port on 127.0.0.1 for the other servers.
+    pub(super) port: u16,
+    /// Theirs.
+    pub(super) others: Vec<u16>,
+}
 
 /// The user of a namespace's sidecars.
 pub(super) fn publisher(namespace: &str) -> String {
@@ -29,7 +40,7 @@ pub(super) fn users(namespaces: &[String]) -> Vec<String> {
 }
 
 /// Writes `nats.conf`; the server reads JSON as its configuration.
-pub(super) fn write(directory: &Path, port: u16, options: &Options) -> Result<()> {
+pub(super) fn write(directory: &Path, port: u16, options: &Options, member: Option<&Member>) -> Result<()> {
     let path = directory.join("nats.conf");
     let mut config = json!({
         "server_name": format!("agent-comms-{port}"),
@@ -52,6 +63,9 @@ pub(super) fn write(directory: &Path, port: u16, options: &Options) -> Result<()
     if let Some(max_payload) = options.max_payload {
         config["max_payload"] = json!(max_payload);
     }
+    if let Some(member) = member {
+        config["cluster"] = cluster(directory, member);
+    }
     if let Some(token) = &options.token {
         config["tls"]["verify_and_map"] = json!(false);
         config["authorization"] = json!({ "token": token });
@@ -60,6 +74,23 @@ pub(super) fn write(directory: &Path, port: u16, options: &Options) -> Result<()
     }
     let text = serde_json::to_string_pretty(&config)?;
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn cluster(directory: &Path, member: &Member) -> Value {
+    let routes = member.others.iter().map(|port| format!("nats-route://127.0.0.1:{port}"));
+    json!({
+        "name": "agent-comms",
+        "host": "127.0.0.1",
+        "port": member.port,
+        "routes": routes.collect::<Vec<_>>(),
+        "tls": {
+            "ca_file": directory.join("ca.crt"),
+            "cert_file": directory.join(format!("{ROUTE}.crt")),
+            "key_file": directory.join(format!("{ROUTE}.key")),
+            "verify": true,
+            "timeout": 10,
+        },
+    })
 }
 
 fn authorization(namespaces: &[String]) -> Vec<Value> {
