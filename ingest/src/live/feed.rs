@@ -59,6 +59,10 @@ enum FeedError {
     Recreated,
     #[error("nothing was delivered for a while although {0} is stored already")]
     Stalled(Cursor),
+    #[error("the newest ids cannot be read")]
+    Ids(#[source] read::ReadError),
+    #[error("the newest ids cannot be read within {} s", STALLED.as_secs())]
+    SlowIds,
     #[error("the stream was closed")]
     Closed,
 }
@@ -92,7 +96,7 @@ async fn follow_one(
     let stream = jetstream.get_stream(STREAM).await.map_err(FeedError::Stream)?;
     let last = check(&stream, &epochs, settled)?;
     let start_sequence = start_of(&epochs, settled, last);
-    recall_ids(shared, settled).await;
+    recall_ids(shared, settled).await?;
     let mut reader = Reader::start(jetstream, stream, start_sequence).await?;
     let is_empty = reader.is_empty();
     let newest = start_sequence - 1;
@@ -116,25 +120,20 @@ async fn follow_one(
     }
 }
 
-/// Remembers the newest ids of the table, once. Live does not wait for a table that is away: then it is tried again when the
-/// ring begins anew.
-async fn recall_ids(shared: &Shared, up_to: Cursor) {
+/// Remembers the newest ids of the table, once. Without them a copy that is not marked, of a message below the ring, would be
+/// shown as that message; the ring opens only where the table has just told how far it goes, so this is not waited for long.
+async fn recall_ids(shared: &Shared, up_to: Cursor) -> Result<(), FeedError> {
     if shared.ids().is_filled() {
-        return;
+        return Ok(());
     }
-    match tokio::time::timeout(PATIENCE, read::messages::newest_ids(&shared.pool, up_to, RECALLED)).await {
-        Ok(Ok(newest)) => {
-            let mut ids = shared.ids();
-            for (namespace, id, cursor) in newest.iter().rev() {
-                ids.note(namespace, *id, *cursor);
-            }
-            ids.fill();
-        }
-        Ok(Err(error)) => {
-            tracing::info!(error = &error as &dyn std::error::Error, "the newest ids are not known to the live side yet");
-        }
-        Err(_) => tracing::info!("the newest ids are not known to the live side yet, the history is slow to answer"),
+    let asked = tokio::time::timeout(STALLED, read::messages::newest_ids(&shared.pool, up_to, RECALLED));
+    let newest = asked.await.map_err(|_| FeedError::SlowIds)?.map_err(FeedError::Ids)?;
+    let mut ids = shared.ids();
+    for (namespace, id, cursor) in newest.iter().rev() {
+        ids.note(namespace, *id, *cursor);
     }
+    ids.fill();
+    Ok(())
 }
 
 /// Whether a stream is the one that is known, with everything that is stored; tells where it ends.
