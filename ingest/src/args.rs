@@ -3,6 +3,7 @@
 pub mod client;
 pub mod dead_letters;
 pub mod runs;
+pub mod size;
 pub mod tail;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use service::nats::NatsArgs;
 
 use dead_letters::DeadLettersArgs;
 use runs::RunsArgs;
+use size::Size;
 use tail::TailArgs;
 
 /// From `JetStream` to `PostgreSQL`, exactly once, and from there to people.
@@ -56,6 +58,10 @@ pub struct ServeArgs {
     #[arg(long, env = "AGENT_COMMS_RETENTION_DAYS", default_value_t = 30, value_name = "DAYS",
           value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub retention_days: u16,
+    /// What the messages of all days together may take on disk, with their indexes, as `50Gi` or in bytes: beyond it the
+    /// oldest days are dropped, today's never. Else only their age decides
+    #[arg(long, env = "AGENT_COMMS_RETENTION_BYTES", value_name = "SIZE")]
+    pub retention_bytes: Option<Size>,
     /// `PostgreSQL`
     #[command(flatten)]
     pub database: DatabaseArgs,

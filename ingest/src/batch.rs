@@ -53,16 +53,17 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Sorts deliveries; those stored before `oldest` are not kept.
+    /// Sorts deliveries; those stored before `oldest`, or on a day that was dropped, are not kept.
     #[must_use]
     pub fn read(deliveries: impl IntoIterator<Item = &'a Delivery>, epochs: &Epochs, oldest: Date) -> Self {
         let mut batch = Self::default();
         for delivery in deliveries {
-            if delivery.stored_at.date() < oldest {
-                batch.expired.push(delivery.cursor(epochs));
+            let cursor = delivery.cursor(epochs);
+            if delivery.stored_at.date() < oldest || epochs.is_dropped(cursor) {
+                batch.expired.push(cursor);
                 continue;
             }
-            match StoredMessage::decode(delivery.cursor(epochs).epoch, &delivery.received()) {
+            match StoredMessage::decode(cursor.epoch, &delivery.received()) {
                 Ok(stored) => batch.rows.push(Row { stored, resent: delivery.is_resent(), delivery }),
                 Err(error) => batch.dead.push(delivery.dead_letter(epochs, error.class(), &error)),
             }

@@ -90,6 +90,12 @@ impl Epochs {
         self.0.iter().find(|known| known.epoch == epoch)
     }
 
+    /// Whether a position is among those whose days were dropped.
+    #[must_use]
+    pub fn is_dropped(&self, cursor: Cursor) -> bool {
+        self.get(cursor.epoch).is_some_and(|epoch| cursor.sequence < epoch.kept_from)
+    }
+
     /// Whether everything after a position can still be told, and if not, why: in its own life, and in each later one.
     #[must_use]
     pub fn refusal(&self, cursor: Cursor) -> Option<&'static str> {

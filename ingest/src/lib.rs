@@ -19,6 +19,7 @@ pub mod openapi;
 pub mod pages;
 pub mod read;
 pub mod readback;
+pub mod retention;
 pub mod runs;
 pub mod serve;
 pub mod settled;

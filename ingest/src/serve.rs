@@ -22,6 +22,7 @@ use crate::consume::{self, CONSUMER_CONDITION, READ_CONDITION, STORE_CONDITION, 
 use crate::live::Hub;
 use crate::metrics::Metrics;
 use crate::readback;
+use crate::retention::{self, Retention};
 use crate::settled::Settled;
 use crate::store::{self, migrate::migrate};
 
@@ -91,6 +92,8 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     hub.register(&mut registry);
     let reading_back = Arc::new(readback::Metrics::default());
     reading_back.register(&mut registry);
+    let days = Arc::new(retention::Metrics::default());
+    days.register(&mut registry);
 
     let mut tasks = JoinSet::new();
     let stop_admin = CancellationToken::new();
@@ -109,27 +112,33 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     });
     let storing =
         Storing { pool, jetstream, retention_days: args.retention_days, readiness, metrics, settled, life, stop: stop.clone() };
-    tasks.spawn(store_and_follow(storing, hub));
+    let bytes = args.retention_bytes.map(|size| size.0);
+    let keeping = retention::run(storing.pool.clone(), Retention { days: args.retention_days, bytes }, days, stop.clone());
+    tasks.spawn(store_and_follow(storing, keeping, hub));
     if let Some(path) = &args.ready_file {
         write_ready_file(path, api, admin)?;
     }
     Ok(Running { api, admin, tasks, client, stop, stop_admin, _scratch: scratch })
 }
 
-/// The schema comes first: storing and live both read it.
-async fn store_and_follow(storing: Storing, hub: Hub) -> &'static str {
+/// The schema comes first: storing, retention and live all read it.
+async fn store_and_follow(storing: Storing, keeping: impl Future<Output = ()>, hub: Hub) -> &'static str {
     if prepare(&storing.pool, &storing.readiness, &storing.stop).await {
         let jetstream = storing.jetstream.clone();
         let stop = storing.stop.clone();
-        let (storing, live) = (pin!(consume::run(storing)), pin!(hub.run(jetstream)));
-        // Neither ends before it is told to, unless it broke off; then so must the other.
-        match select(storing, live).await {
-            Either::Left(((), live)) if stop.is_cancelled() => live.await,
-            Either::Right(((), storing)) if stop.is_cancelled() => storing.await,
-            _ => {}
-        }
+        let storing = until_both_end(&stop, consume::run(storing), keeping);
+        until_both_end(&stop, storing, hub.run(jetstream)).await;
     }
     "storing"
+}
+
+/// Neither ends before it is told to, unless it broke off; then so must the other.
+async fn until_both_end(stop: &CancellationToken, one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    match select(pin!(one), pin!(other)).await {
+        Either::Left(((), other)) if stop.is_cancelled() => other.await,
+        Either::Right(((), one)) if stop.is_cancelled() => one.await,
+        _ => {}
+    }
 }
 
 /// Migrates, for as long as it takes; false when it was stopped before.

@@ -30,6 +30,8 @@ pub(crate) enum Lock {
     Discarded = 0x6163_0004,
     /// Being the place where copies are gathered.
     Copies = 0x6163_0005,
+    /// Looking after the days that are kept.
+    Retention = 0x6163_0006,
 }
 
 impl Lock {

@@ -16,6 +16,7 @@ mod guarded;
 mod held;
 mod history;
 mod keeping;
+mod kept;
 mod letters;
 mod live;
 mod once;

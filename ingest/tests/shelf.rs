@@ -25,7 +25,8 @@ pub(crate) struct Shelf {
     pub(crate) pool: Pool,
     pub(crate) sql: tokio_postgres::Client,
     pub(crate) url: String,
-    _server: Arc<Postgres>,
+    name: String,
+    server: Arc<Postgres>,
 }
 
 #[derive(clap::Parser)]
@@ -45,7 +46,12 @@ impl Shelf {
         ingest::store::migrate::migrate(&pool).await.unwrap();
         let days: BTreeSet<Date> = (0..DAYS).map(|day| stored_at(day, 0).date()).collect();
         Partitions::new(30).ensure(&pool, &days, FIRST_DAY).await.unwrap();
-        Self { sql: server.connect(&name).await.unwrap(), pool, url, _server: server }
+        Self { sql: server.connect(&name).await.unwrap(), pool, url, name, server }
+    }
+
+    /// Another connection.
+    pub(crate) async fn another(&self) -> tokio_postgres::Client {
+        self.server.connect(&self.name).await.unwrap()
     }
 
     /// Stores deliveries in one transaction, as a replica does.

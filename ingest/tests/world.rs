@@ -123,6 +123,13 @@ impl World {
         Args::try_parse_from(Self::words(credentials, words)).expect("arguments")
     }
 
+    /// Connections as a replica has them.
+    pub fn pool(&self) -> deadpool_postgres::Pool {
+        let words = ["serve", "--database-url", &self.url];
+        let Command::Serve(args) = Self::args(&self.nats.ingest(), &words).command else { panic!("no serve") };
+        ingest::store::pool::open(&args.database).expect("a pool")
+    }
+
     /// A replica in this process.
     pub async fn serve(&self) -> (Running, CancellationToken) {
         let words = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--database-url", &self.url];

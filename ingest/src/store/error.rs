@@ -22,8 +22,8 @@ pub enum StoreError {
         #[source]
         source: tokio_postgres::Error,
     },
-    /// A life of the stream was added meanwhile: the batch must be read again.
-    #[error("a life of the stream was added meanwhile")]
+    /// A life of the stream was added, or days were dropped, meanwhile: the batch must be read again.
+    #[error("a life of the stream was added, or days were dropped, meanwhile")]
     EpochChanged,
     /// The stream may have begun another life, of which nothing is known yet.
     #[error(transparent)]

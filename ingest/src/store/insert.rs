@@ -79,7 +79,7 @@ impl Lives {
         let lock = "SELECT pg_advisory_xact_lock_shared($1)";
         let lock = transaction.prepare_cached(lock).await.map_err(action("lock the lives of the stream"))?;
         // Of a life that has ended, nothing more becomes a row.
-        let read = "SELECT epoch, CASE WHEN settled THEN 9223372036854775807 ELSE watermark END \
+        let read = "SELECT epoch, CASE WHEN settled THEN 9223372036854775807 ELSE watermark END, kept_from \
                     FROM workflow_comms.stream_epochs ORDER BY epoch";
         let read = transaction.prepare_cached(read).await.map_err(action("read the lives of the stream"))?;
         // On the wire one follows the other without waiting for its answer.
@@ -90,7 +90,11 @@ impl Lives {
         let rows = rows.map_err(action("read the lives of the stream"))?;
         let watermarks: Vec<Cursor> =
             rows.iter().map(watermark).collect::<Result<_, _>>().map_err(action("read the lives of the stream"))?;
-        if watermarks.last().is_some_and(|newest| newest.epoch == epochs.newest()) {
+        // Nor is a day dropped meanwhile: what belongs to one that is gone must not become a row.
+        let kept =
+            |row: &tokio_postgres::Row| Ok(epochs.get(row.try_get(0)?).map(|epoch| epoch.kept_from) == Some(row.try_get(2)?));
+        let kept: Vec<bool> = rows.iter().map(kept).collect::<Result<_, _>>().map_err(action("read the lives of the stream"))?;
+        if watermarks.last().is_some_and(|newest| newest.epoch == epochs.newest()) && !kept.contains(&false) {
             Ok(Self(watermarks))
         } else {
             Err(StoreError::EpochChanged)

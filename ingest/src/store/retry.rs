@@ -12,8 +12,7 @@ use crate::epochs::Epochs;
 use crate::read::dead_letters::DISCARDED;
 use crate::store::error::Remedy;
 use crate::store::insert::again::write_again;
-use crate::store::partitions::Partitions;
-use crate::store::{StoreError, epochs};
+use crate::store::{StoreError, epochs, partitions};
 use crate::stored::StoredMessage;
 
 /// Which dead letter: its position, and when the stream stored it, since a stream that broke may have given a position twice.
@@ -97,8 +96,7 @@ async fn try_once(pool: &Pool, letter: Letter, epochs: &Epochs, is_dry: bool) ->
         }
     };
     let batch = Batch { rows: vec![Row { stored, resent: true, delivery: &delivery }], ..Batch::default() };
-    let mut partitions = Partitions::new(u16::MAX);
-    partitions.ensure(pool, &batch.days(), OffsetDateTime::now_utc()).await?;
+    partitions::make(pool, &batch.days()).await?;
     let again = write_again(&transaction, &batch, epochs, true).await?;
     if let Some(conflict) = again.conflicts.first() {
         let (class, error) = (conflict.class, conflict.error.clone());

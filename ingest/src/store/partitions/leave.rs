@@ -1,0 +1,103 @@
+//! A day's way out, in steps of which each can be the last before a replica is killed: what is decided is recorded first, so
+//! that viewers know before anything is gone; then what is known of runs goes, then the partition.
+
+use deadpool_postgres::ClientWrapper;
+use time::{Date, OffsetDateTime};
+use tokio_postgres::error::SqlState;
+
+use super::list::{LEAVING, Leaf, LeafState};
+use crate::store::{StoreError, epochs};
+
+/// Runs and dead letters forgotten at once.
+const AT_ONCE: i64 = 1_000;
+
+/// Marks a partition and notes below which positions history is incomplete from now on. False, and nothing is changed, where
+/// it holds what is not settled yet: viewers would not have seen it.
+///
+/// # Errors
+/// When `PostgreSQL` is away.
+pub async fn record(session: &mut ClientWrapper, leaf: &Leaf) -> Result<bool, StoreError> {
+    let action = || StoreError::of("record that a day is dropped");
+    let transaction = session.transaction().await.map_err(StoreError::of("begin"))?;
+    // Waits for the batches that are being written, so that none puts a message below what is noted here.
+    epochs::lock(&transaction).await?;
+    let name = &leaf.name;
+    let highest = format!("(SELECT max(stream_seq) FROM workflow_comms.{name} AS leaf WHERE leaf.epoch = life.epoch)");
+    let open = format!("SELECT count(*) FROM workflow_comms.stream_epochs AS life WHERE NOT settled AND {highest} > watermark");
+    let open: i64 = transaction.query_one(&open, &[]).await.and_then(|row| row.try_get(0)).map_err(action())?;
+    if open > 0 {
+        return Ok(false);
+    }
+    let record = format!(
+        "UPDATE workflow_comms.stream_epochs AS life SET kept_from = greatest(kept_from, {highest} + 1); \
+         COMMENT ON TABLE workflow_comms.{name} IS '{LEAVING}'"
+    );
+    transaction.batch_execute(&record).await.map_err(action())?;
+    transaction.commit().await.map_err(StoreError::of("commit"))?;
+    Ok(true)
+}
+
+/// Forgets the runs that said nothing since a day, with their steps and sources, and the dead letters from before it.
+///
+/// # Errors
+/// When `PostgreSQL` is away.
+pub async fn forget(session: &ClientWrapper, before: Date) -> Result<(), StoreError> {
+    let action = || StoreError::of("forget runs of dropped days");
+    let before = before.midnight().assume_utc();
+    // In the order in which batches write them, and past those that a batch is writing: what still speaks is no matter.
+    let runs = "WITH old AS MATERIALIZED ( \
+            SELECT workflow_namespace, run_key FROM workflow_comms.runs WHERE last_at < $1 \
+            ORDER BY workflow_namespace, run_key LIMIT $2 FOR UPDATE SKIP LOCKED), \
+        steps AS (DELETE FROM workflow_comms.run_steps USING old \
+            WHERE run_steps.workflow_namespace = old.workflow_namespace AND run_steps.run_key = old.run_key), \
+        sources AS (DELETE FROM workflow_comms.run_sources USING old \
+            WHERE run_sources.workflow_namespace = old.workflow_namespace AND run_sources.run_key = old.run_key) \
+        DELETE FROM workflow_comms.runs USING old \
+            WHERE runs.workflow_namespace = old.workflow_namespace AND runs.run_key = old.run_key";
+    let letters = "DELETE FROM workflow_comms.dead_letters WHERE (epoch, stream_seq, stream_ts) IN ( \
+        SELECT epoch, stream_seq, stream_ts FROM workflow_comms.dead_letters WHERE stream_ts < $1 LIMIT $2)";
+    for sql in [runs, letters] {
+        while session.execute(sql, &[&before, &AT_ONCE]).await.map_err(action())? > 0 {}
+    }
+    Ok(())
+}
+
+/// Detaches a partition, or goes on with that, and drops the table. False where somebody still reads it: it is tried again
+/// later, and who reads from now on does not see it.
+///
+/// # Errors
+/// When `PostgreSQL` is away.
+pub async fn remove(session: &ClientWrapper, leaf: &Leaf) -> Result<bool, StoreError> {
+    let name = &leaf.name;
+    let detach = match leaf.state {
+        LeafState::Attached => Some("CONCURRENTLY"),
+        LeafState::Detaching => Some("FINALIZE"),
+        LeafState::Detached => None,
+    };
+    if let Some(how) = detach {
+        // In no transaction: PostgreSQL waits in the middle for those who read.
+        let sql = format!("ALTER TABLE workflow_comms.agent_messages DETACH PARTITION workflow_comms.{name} {how}");
+        if !done(session.batch_execute(&sql).await, "detach a partition")? {
+            return Ok(false);
+        }
+    }
+    done(session.batch_execute(&format!("DROP TABLE workflow_comms.{name}")).await, "drop a partition")
+}
+
+/// The time of the database, which decides for all replicas alike.
+///
+/// # Errors
+/// When `PostgreSQL` is away.
+pub async fn now(session: &ClientWrapper) -> Result<OffsetDateTime, StoreError> {
+    let row = session.query_one("SELECT clock_timestamp()", &[]).await;
+    row.and_then(|row| row.try_get(0)).map_err(StoreError::of("read the time"))
+}
+
+/// Whether something was done, or somebody was in the way.
+fn done(result: Result<(), tokio_postgres::Error>, what: &'static str) -> Result<bool, StoreError> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.code(), Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::QUERY_CANCELED)) => Ok(false),
+        Err(error) => Err(StoreError::of(what)(error)),
+    }
+}
