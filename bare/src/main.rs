@@ -9,9 +9,9 @@
 //! closes the connection and ends.
 
 mod messages;
+mod say;
 mod window;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -19,6 +19,7 @@ use clap::Parser;
 use service::nats::NatsArgs;
 
 use messages::Prepared;
+use say::say;
 
 /// Publishes messages that were made beforehand, as fast as it can
 #[derive(Parser)]
@@ -63,10 +64,4 @@ async fn serve(args: &NatsArgs) -> anyhow::Result<()> {
     }
     client.flush().await?;
     Ok(())
-}
-
-fn say(word: &str) -> std::io::Result<()> {
-    let mut output = std::io::stdout().lock();
-    writeln!(output, "{word}")?;
-    output.flush()
 }

@@ -1,8 +1,12 @@
 //! `cargo xtask bench`: what the product costs, beside the best that can be written without it, in one and the same run.
 
+mod commanded;
 mod ground;
+mod ingest;
 mod injector;
 mod lines;
+mod messages;
+mod place;
 mod proc;
 mod report;
 mod rounds;
@@ -33,6 +37,24 @@ enum Part {
     ///
     /// Requests stand beside those to a server of the same libraries that answers without looking. Medians.
     Injector(PartArguments),
+    /// Measures storing and exporting: from the stream to the tables, first, again, and back as a file
+    ///
+    /// Storing stands beside a program that inserts the very same rows, read beforehand, into the same tables and does nothing
+    /// else. Commits reach the disk. Medians.
+    Ingest(IngestArguments),
+}
+
+/// Arguments of `ingest`.
+#[derive(Args)]
+struct IngestArguments {
+    #[command(flatten)]
+    part: PartArguments,
+    /// Messages of 1 KB in the stream, stored three times in each round
+    #[arg(long, default_value_t = 60_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..))]
+    messages: u32,
+    /// Rows of the run that is exported
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..))]
+    export: u32,
 }
 
 /// Arguments of each part.
@@ -70,12 +92,31 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let rounds = if arguments.quick { 1 } else { arguments.rounds };
             (runtime.block_on(injector::run(rounds, !arguments.no_build))?, "injector", arguments)
         }
+        Part::Ingest(IngestArguments { part: arguments, messages, export }) => {
+            if !arguments.no_build {
+                build_ingest()?;
+            }
+            let divisor = if arguments.quick { 10 } else { 1 };
+            let scale = ingest::Scale {
+                rounds: if arguments.quick { 1 } else { arguments.rounds },
+                messages: *messages as usize / divisor,
+                export: *export as usize / divisor,
+            };
+            (runtime.block_on(ingest::run(scale))?, "ingest", arguments)
+        }
     };
     report::show(&rows, measured)?;
     if let Some(path) = &arguments.json {
         report::write_json(&rows, path).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+fn build_ingest() -> anyhow::Result<()> {
+    stage::run("release build", || {
+        release::build_server("ingest", place::PROGRAM)?;
+        built(&["--package", "bare", "--bins"])
+    })
 }
 
 /// Builds programs for measuring.

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -12,6 +12,7 @@ use neighbours::nats::Credentials;
 use neighbours::process::{Launch, Signal};
 use tempfile::TempDir;
 
+use super::commanded::Commanded;
 use super::ground::NAMESPACE;
 use super::program;
 use crate::release;
@@ -102,11 +103,7 @@ impl Sidecar {
 }
 
 /// The bare publisher.
-pub struct Bare {
-    child: Child,
-    commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
+pub struct Bare(Commanded);
 
 impl Bare {
     /// Starts one and waits until it is connected.
@@ -115,60 +112,34 @@ impl Bare {
         command.args(["--nats-url", &credentials.url, "--nats-inbox-prefix", &credentials.inbox_prefix]);
         command.arg("--nats-ca").arg(&credentials.ca);
         command.arg("--nats-cert").arg(&credentials.files.certificate).arg("--nats-key").arg(&credentials.files.key);
-        // It ends when its input ends, which it does with this process, however that ends.
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot run bare-publisher")?;
-        let commands = child.stdin.take().context("no input")?;
-        let answers = BufReader::new(child.stdout.take().context("no output")?);
-        let mut bare = Self { child, commands, answers };
+        let mut bare = Commanded::start(command)?;
         bare.expect("connected")?;
-        Ok(bare)
+        Ok(Self(bare))
     }
 
     /// Its process.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.0.id()
     }
 
     /// Reads messages to send.
     pub fn load(&mut self, path: &Path) -> Result<()> {
-        self.say(&format!("load {}", path.display()))?;
-        self.expect("loaded")
+        self.0.ask(&format!("load {}", path.display()), "loaded").map(drop)
     }
 
     /// Begins to send so many of them.
     pub fn begin(&mut self, count: usize) -> Result<()> {
-        self.say(&format!("publish {count}"))
+        self.0.say(&format!("publish {count}"))
     }
 
     /// Waits until the stream has them.
     pub fn finish(&mut self) -> Result<()> {
-        self.expect("published")
+        self.0.expect("published").map(drop)
     }
 
     /// Ends it; gives how long that took.
     pub fn end(self) -> Result<Duration> {
-        let Self { mut child, commands, .. } = self;
-        let start = Instant::now();
-        drop(commands);
-        let status = child.wait()?;
-        if !status.success() {
-            bail!("the bare publisher ended with {status}");
-        }
-        Ok(start.elapsed())
-    }
-
-    fn say(&mut self, command: &str) -> Result<()> {
-        writeln!(self.commands, "{command}")?;
-        Ok(self.commands.flush()?)
-    }
-
-    fn expect(&mut self, word: &str) -> Result<()> {
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        if line.trim_end() != word {
-            bail!("the bare publisher says {line:?} instead of {word:?}");
-        }
-        Ok(())
+        self.0.end()
     }
 }
 
