@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -44,19 +45,19 @@ struct Rows {
     insert: Row,
     redelivered: Row,
     unacknowledged: Row,
-    cpu: Row,
+    cpu: [Row; 3],
     export: Row,
     export_memory: Row,
 }
 
 /// Measures everything.
 pub async fn run(scale: Scale) -> Result<Vec<Row>> {
-    let place = Place::start().await?;
+    let mut place = Place::start().await?;
     let mut rows = Rows {
         insert: Row::new("insert", "rows/s", Bar::Ratio(0.7)),
         redelivered: Row::new("insert-redelivered", "rows/s", Bar::None),
         unacknowledged: Row::new("insert-unacknowledged", "rows/s", Bar::None),
-        cpu: Row::new("insert-cpu", "us/row", Bar::None),
+        cpu: ["insert-cpu", "insert-cpu-nats", "insert-cpu-postgres"].map(|name| Row::new(name, "us/row", Bar::None)),
         export: Row::new("export", "rows/s", Bar::None),
         export_memory: Row::new("export-memory", "MiB", Bar::None),
     };
@@ -73,16 +74,16 @@ pub async fn run(scale: Scale) -> Result<Vec<Row>> {
         for turn in [ingest_begins, !ingest_begins] {
             place.empty_tables().await?;
             if turn {
-                ingest_insert(&place, scale, &mut rows).await?;
+                ingest_insert(&mut place, scale, &mut rows).await?;
             } else {
-                bare_insert(&place, scale, &mut bare, &mut rows).await?;
+                bare_insert(&mut place, scale, &mut bare, &mut rows).await?;
             }
         }
     }
     bare.end()?;
     export(&place, scale, &mut rows).await?;
     let Rows { insert, redelivered, unacknowledged, cpu, export, export_memory } = rows;
-    Ok(vec![insert, redelivered, unacknowledged, cpu, export, export_memory])
+    Ok([insert, redelivered, unacknowledged].into_iter().chain(cpu).chain([export, export_memory]).collect())
 }
 
 fn fill(place: &Place, file: &Path, count: usize) -> Result<()> {
@@ -103,20 +104,21 @@ fn bare(place: &Place) -> Result<Commanded> {
 }
 
 /// Stored for the first time; delivered again though it was acknowledged, and though it was not.
-async fn ingest_insert(place: &Place, scale: Scale, rows: &mut Rows) -> Result<()> {
-    for row in [&mut rows.insert, &mut rows.redelivered, &mut rows.unacknowledged].into_iter().enumerate() {
-        let (number, row) = row;
+async fn ingest_insert(place: &mut Place, scale: Scale, rows: &mut Rows) -> Result<()> {
+    for (number, row) in [&mut rows.insert, &mut rows.redelivered, &mut rows.unacknowledged].into_iter().enumerate() {
         place.deliver_again().await?;
         if number == 2 {
             place.forget_lives().await?;
         }
         place.checkpoint().await?;
+        let before = place.cpu_times()?;
         let mut replica = place.ingest().await?;
-        let rate = place.acknowledged(&mut replica).await?;
-        row.value(rate);
+        row.value(place.acknowledged(&mut replica).await?);
         if number == 0 {
-            #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-            rows.cpu.value(proc::cpu_time(replica.id())?.as_secs_f64() * 1e6 / scale.messages as f64);
+            let own = proc::cpu_time(replica.id())?;
+            for (row, time) in rows.cpu.iter_mut().zip([own].into_iter().chain(since(before, place.cpu_times()?))) {
+                row.value(per_row(time, scale));
+            }
         }
         replica.stop().await?;
         ensure!(place.rows().await? == i64::try_from(scale.messages)?, "not each message is a row");
@@ -124,19 +126,32 @@ async fn ingest_insert(place: &Place, scale: Scale, rows: &mut Rows) -> Result<(
     Ok(())
 }
 
-async fn bare_insert(place: &Place, scale: Scale, bare: &mut Commanded, rows: &mut Rows) -> Result<()> {
+async fn bare_insert(place: &mut Place, scale: Scale, bare: &mut Commanded, rows: &mut Rows) -> Result<()> {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let count = scale.messages as f64;
-    place.checkpoint().await?;
-    let before = proc::cpu_time(bare.id())?;
-    rows.insert.bare(count / seconds(bare)?);
-    rows.cpu.bare(proc::cpu_time(bare.id())?.saturating_sub(before).as_secs_f64() * 1e6 / count);
-    for row in [&mut rows.redelivered, &mut rows.unacknowledged] {
+    for (number, row) in [&mut rows.insert, &mut rows.redelivered, &mut rows.unacknowledged].into_iter().enumerate() {
         place.checkpoint().await?;
+        let (own, before) = (proc::cpu_time(bare.id())?, place.cpu_times()?);
         row.bare(count / seconds(bare)?);
+        if number == 0 {
+            let own = proc::cpu_time(bare.id())?.saturating_sub(own);
+            for (row, time) in rows.cpu.iter_mut().zip([own].into_iter().chain(since(before, place.cpu_times()?))) {
+                row.bare(per_row(time, scale));
+            }
+        }
     }
     ensure!(place.rows().await? == i64::try_from(scale.messages)?, "not each message is a row");
     Ok(())
+}
+
+fn since(before: [Duration; 2], now: [Duration; 2]) -> impl Iterator<Item = Duration> {
+    now.into_iter().zip(before).map(|(now, before)| now.saturating_sub(before))
+}
+
+fn per_row(time: Duration, scale: Scale) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let count = scale.messages as f64;
+    time.as_secs_f64() * 1e6 / count
 }
 
 fn seconds(bare: &mut Commanded) -> Result<f64> {

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::ground::NAMESPACE;
+use super::proc;
 use crate::release;
 
 /// The program that is measured.
@@ -33,7 +34,7 @@ const FORGET_LIVES: &str = "DELETE FROM workflow_comms.stream_epochs; \
 /// Neighbours and program.
 pub struct Place {
     nats: Nats,
-    _postgres: Postgres,
+    postgres: Postgres,
     /// The URL of the database.
     pub database: String,
     /// A connection to it.
@@ -67,7 +68,13 @@ impl Place {
         let durable: jetstream::consumer::PullConsumer =
             jetstream.get_consumer_from_stream(DURABLE, STREAM).await.context("there is no durable consumer")?;
         let durable = durable.cached_info().config.clone();
-        Ok(Self { nats, _postgres: postgres, database, sql, jetstream, durable, directory })
+        Ok(Self { nats, postgres, database, sql, jetstream, durable, directory })
+    }
+
+    /// Time of the processor that the broker and the database have had.
+    pub fn cpu_times(&mut self) -> Result<[Duration; 2]> {
+        let database = proc::cpu_time_of_all(self.postgres.process().id())?;
+        Ok([proc::cpu_time_of_all(self.nats.process().id())?, database])
     }
 
     /// What publishers connect with.
