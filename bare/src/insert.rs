@@ -9,19 +9,15 @@
 //! It does what standard input says, one command a line, and answers each on standard output when it is done: `load` reads all
 //! rows of the table, `insert` writes all of them and tells how many seconds that took.
 
-mod rows;
-mod say;
-
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use bare::rows::{self, Batch};
+use bare::say::say;
 use tokio_postgres::{Client, NoTls, Statement};
-
-use rows::Batch;
-use say::say;
 
 const CONNECTIONS: usize = 2;
 

@@ -8,18 +8,14 @@
 //! reads messages, `publish N` sends the next so many and waits until the stream has them. At the end of its input it
 //! closes the connection and ends.
 
-mod messages;
-mod say;
-mod window;
-
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use bare::messages::Prepared;
+use bare::say::say;
+use bare::window;
 use clap::Parser;
 use service::nats::NatsArgs;
-
-use messages::Prepared;
-use say::say;
 
 /// Publishes messages that were made beforehand, as fast as it can
 #[derive(Parser)]

@@ -10,9 +10,13 @@ use bytes::Bytes;
 
 /// Ready to be handed to the client.
 pub struct Message {
+    /// Where it is published.
     pub subject: Subject,
+    /// Where its answer goes.
     pub reply: Subject,
+    /// With its id.
     pub headers: HeaderMap,
+    /// Its body.
     pub payload: Bytes,
 }
 

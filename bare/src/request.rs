@@ -11,6 +11,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// An answer that has begun.
 pub struct Answer {
+    /// The rest of it.
     pub stream: TcpStream,
     /// What of the body came with the head.
     pub begun: Vec<u8>,
@@ -21,7 +22,9 @@ pub struct Answer {
 /// The protocol's version: with 1.0 the body comes as it is, with 1.1 in chunks, as browsers get it.
 #[derive(Debug, Clone, Copy)]
 pub enum Version {
+    /// 1.0.
     Plain,
+    /// 1.1.
     Chunked,
 }
 
@@ -57,10 +60,10 @@ pub fn ask(address: &str, path: &str, version: Version, after: Option<&str>) -> 
 }
 
 /// Asks until the server is ready to answer.
-pub fn ask_until_ready(address: &str, path: &str, version: Version) -> anyhow::Result<Answer> {
+pub fn ask_until_ready(address: &str, path: &str) -> anyhow::Result<Answer> {
     let start = Instant::now();
     loop {
-        match ask(address, path, version, None) {
+        match ask(address, path, Version::Plain, None) {
             Err(error) if start.elapsed() > PATIENCE => return Err(error),
             Err(_) => std::thread::sleep(PAUSE),
             Ok(answer) => return Ok(answer),

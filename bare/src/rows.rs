@@ -8,6 +8,7 @@ use uuid::Uuid;
 /// As many as ingest stores at once.
 const BATCH: usize = 500;
 
+/// One statement a batch.
 pub const INSERT: &str = "INSERT INTO workflow_comms.agent_messages \
     (workflow_namespace, id, stream_ts, epoch, stream_seq, subject, verified, workflow_name, workflow_uid, run_id, step_id, pod, \
      container, attempt, source, agent_id, role, stage, kind, \"timestamp\", seq, channel, content, tool, attrs, runtime) \
@@ -69,14 +70,57 @@ fn batch(rows: &[Row]) -> anyhow::Result<Batch> {
 
 impl Batch {
     /// In the order of the statement.
+    #[must_use]
     pub fn parameters(&self) -> [&(dyn ToSql + Sync); 26] {
-        let [ns, subject, name, uid, run_id, step_id, pod, container, source, agent, role, stage, kind, channel, content, tool, attrs, runtime] =
-            &self.texts;
+        let [
+            ns,
+            subject,
+            name,
+            uid,
+            run_id,
+            step_id,
+            pod,
+            container,
+            source,
+            agent,
+            role,
+            stage,
+            kind,
+            channel,
+            content,
+            tool,
+            attrs,
+            runtime,
+        ] = &self.texts;
         let [epoch, number, seq] = &self.numbers;
         let [stored, said] = &self.times;
         [
-            ns, &self.ids, stored, epoch, number, subject, &self.verified, name, uid, run_id, step_id, pod, container, &self.attempts,
-            source, agent, role, stage, kind, said, seq, channel, content, tool, attrs, runtime,
+            ns,
+            &self.ids,
+            stored,
+            epoch,
+            number,
+            subject,
+            &self.verified,
+            name,
+            uid,
+            run_id,
+            step_id,
+            pod,
+            container,
+            &self.attempts,
+            source,
+            agent,
+            role,
+            stage,
+            kind,
+            said,
+            seq,
+            channel,
+            content,
+            tool,
+            attrs,
+            runtime,
         ]
     }
 }

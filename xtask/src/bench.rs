@@ -5,6 +5,7 @@ mod ground;
 mod ingest;
 mod injector;
 mod lines;
+mod live;
 mod messages;
 mod place;
 mod proc;
@@ -42,6 +43,10 @@ enum Part {
     /// Storing stands beside a program that inserts the very same rows, read beforehand, into the same tables and does nothing
     /// else. Commits reach the disk. Medians.
     Ingest(IngestArguments),
+    /// Measures event streams: to one viewer and to thousands, memory of idle ones, the time from publisher to viewer, resuming
+    ///
+    /// Each figure stands beside that of hyper writing the very same frames, made beforehand, for the same messages. Medians.
+    Live(PartArguments),
 }
 
 /// Arguments of `ingest`.
@@ -104,6 +109,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             };
             (runtime.block_on(ingest::run(scale))?, "ingest", arguments)
         }
+        Part::Live(arguments) => {
+            if !arguments.no_build {
+                build_ingest()?;
+            }
+            let rounds = if arguments.quick { 1 } else { arguments.rounds };
+            let divisor = if arguments.quick { 10 } else { 1 };
+            (runtime.block_on(live::run(live::Scale { rounds, divisor }))?, "ingest", arguments)
+        }
     };
     report::show(&rows, measured)?;
     if let Some(path) = &arguments.json {
@@ -112,6 +125,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Ingest as it is shipped, and the yardsticks.
 fn build_ingest() -> anyhow::Result<()> {
     stage::run("release build", || {
         release::build_server("ingest", place::PROGRAM)?;

@@ -38,6 +38,11 @@ impl Ground {
         self.nats.publisher(NAMESPACE)
     }
 
+    /// What connects as the operator.
+    pub fn admin(&self) -> Credentials {
+        self.nats.admin()
+    }
+
     /// An empty stream that knows no ids.
     pub async fn new_stream(&self) -> Result<()> {
         // There is none at first.

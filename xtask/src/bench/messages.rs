@@ -52,11 +52,11 @@ pub fn write(path: &Path, shape: Shape) -> Result<()> {
 fn body(run: usize, seq: usize, id: &str, content: &str) -> String {
     let (uid, start) = (uid(run), seq * 300);
     let end = start + content.len() + 1;
-    format!(
-        r#"{{"v":1,"id":"{id}","workflow_namespace":"demo","workflow_name":"build-{run:04}","workflow_uid":"{uid}","#
-    ) + &format!(
-        r#""step_id":"compile","pod":"build-{run:04}-x7k2p","container":"main","source":{{"pod_uid":"45c48cce-2e2d-4fbd-8a1c-3f0a9b1c{run:04x}","#
-    ) + &format!(r#""label":"main:/run/agent-comms/logs/step.log","generation":1,"start":{start},"end":{end},"part":0}},"#)
+    format!(r#"{{"v":1,"id":"{id}","workflow_namespace":"demo","workflow_name":"build-{run:04}","workflow_uid":"{uid}","#)
+        + &format!(
+            r#""step_id":"compile","pod":"build-{run:04}-x7k2p","container":"main","source":{{"pod_uid":"45c48cce-2e2d-4fbd-8a1c-3f0a9b1c{run:04x}","#
+        )
+        + &format!(r#""label":"main:/run/agent-comms/logs/step.log","generation":1,"start":{start},"end":{end},"part":0}},"#)
         + &format!(r#""agent_id":"codex","role":"assistant","kind":"log","timestamp":"2026-05-04T10:00:00.123456Z","seq":{seq},"#)
         + &format!(r#""content":"{content}","attrs":{{"worker":3,"module":"core"}},"runtime":"native"}}"#)
 }

@@ -56,7 +56,8 @@ impl Place {
     /// Starts the neighbours. Commits of the database reach the disk.
     pub async fn start() -> Result<Self> {
         let directory = TempDir::new()?;
-        let nats = Nats::start(neighbours::nats::Options { namespaces: vec![NAMESPACE.to_owned()], ..Default::default() }).await?;
+        let nats =
+            Nats::start(neighbours::nats::Options { namespaces: vec![NAMESPACE.to_owned()], ..Default::default() }).await?;
         let postgres = Postgres::start(neighbours::postgres::Options { fsync: true, ..Default::default() }).await?;
         let database = postgres.create_database("bench").await?;
         let sql = postgres.connect("bench").await?;
@@ -124,7 +125,9 @@ impl Place {
     pub async fn deliver_again(&self) -> Result<()> {
         let stream = self.stream().await?;
         stream.delete_consumer(DURABLE).await?;
-        stream.create_consumer(pull::Config::try_from_consumer_config(self.durable.clone()).map_err(anyhow::Error::from_boxed)?).await?;
+        stream
+            .create_consumer(pull::Config::try_from_consumer_config(self.durable.clone()).map_err(anyhow::Error::from_boxed)?)
+            .await?;
         Ok(())
     }
 
@@ -133,23 +136,24 @@ impl Place {
         Ok(self.stream().await?.cached_info().state.last_sequence)
     }
 
-    /// Waits until everything is acknowledged; gives the messages a second since the first was delivered.
+    /// Waits until everything is acknowledged; gives the messages a second since the first were: after each connection ingest
+    /// stores nothing for a second, until all replicas have told what they saw before.
     pub async fn acknowledged(&self, replica: &mut Replica) -> Result<f64> {
         let last = self.last_sequence().await?;
         let mut durable: jetstream::consumer::PullConsumer = self.jetstream.get_consumer_from_stream(DURABLE, STREAM).await?;
         let start = Instant::now();
-        let mut begun = None;
+        let mut first = None;
         loop {
             let info = durable.info().await?;
-            let (delivered, floor) = (info.delivered.stream_sequence, info.ack_floor.stream_sequence);
-            let (began, from) = match begun {
-                Some(begun) => begun,
-                None if delivered > 0 => *begun.insert((Instant::now(), floor)),
+            let floor = info.ack_floor.stream_sequence;
+            let (since, from) = match first {
+                Some(first) => first,
+                None if floor > 0 => *first.insert((Instant::now(), floor)),
                 None => (Instant::now(), floor),
             };
             if floor >= last {
                 let messages = u32::try_from(last - from)?;
-                let rate = f64::from(messages) / began.elapsed().as_secs_f64();
+                let rate = f64::from(messages) / since.elapsed().as_secs_f64();
                 self.settled(last).await?;
                 return Ok(rate);
             }
@@ -166,11 +170,16 @@ impl Place {
         let last = i64::try_from(last)?;
         let start = Instant::now();
         let read = "SELECT max(watermark) FROM workflow_comms.stream_epochs";
-        while self.sql.query_one(read, &[]).await?.try_get::<_, Option<i64>>(0)? < Some(last) {
+        // At first there is no table.
+        loop {
+            // At first there is no table.
+            let known = self.sql.query_one(read, &[]).await.and_then(|row| row.try_get::<_, Option<i64>>(0));
+            if known.is_ok_and(|known| known >= Some(last)) {
+                return Ok(());
+            }
             ensure!(start.elapsed() < PATIENCE, "the watermark does not reach {last}");
             tokio::time::sleep(POLL).await;
         }
-        Ok(())
     }
 
     /// How many messages are stored.
