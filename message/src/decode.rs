@@ -92,26 +92,29 @@ impl DecodeError {
 /// See [`DecodeError`]; each of them means a dead letter.
 pub fn decode(received: &Received<'_>) -> Result<Decoded, DecodeError> {
     let subject = Subject::parse(received.subject).ok_or_else(|| DecodeError::Subject(received.subject.to_owned()))?;
-    let body = match serde_json::from_slice(received.payload).map_err(DecodeError::Json)? {
-        Value::Object(object) => Body::read(object),
-        _ => return Err(DecodeError::NotAnObject),
+    let mut body = match Body::read_plain(received.payload) {
+        Some(body) => body,
+        None => match serde_json::from_slice(received.payload).map_err(DecodeError::Json)? {
+            Value::Object(object) => Body::read(object),
+            _ => return Err(DecodeError::NotAnObject),
+        },
     };
-    let kind = body.kind.clone().or_else(|| Kind::new(&subject.kind)).unwrap_or_else(Kind::message);
-    let content = match body.content {
+    let kind = body.kind.take().or_else(|| Kind::new(&subject.kind)).unwrap_or_else(Kind::message);
+    let content = match body.content.take() {
         None if kind.as_str() == Kind::STATUS => Some(STATUS_UPDATE.to_owned()),
-        ref content => content.clone(),
+        content => content,
     };
     if content.is_none() && body.tool.is_none() {
         return Err(DecodeError::Empty);
     }
-    let run = run_of(&subject, &body)?;
+    let run = run_of(&subject, &mut body)?;
     let placement = match subject {
         Subject { place: crate::subject::Place::Run { .. }, .. } => Placement::Run,
         Subject { place: crate::subject::Place::General { .. }, .. } => Placement::General,
         Subject { place: crate::subject::Place::UnverifiedGeneral, .. } => Placement::UnverifiedGeneral,
     };
     let (id, foreign_id) = id_of(received, &body, placement);
-    let agent_id = body.agent_id.clone().or_else(|| subject.agent().map(ToOwned::to_owned));
+    let agent_id = body.agent_id.take().or_else(|| subject.agent().map(ToOwned::to_owned));
     let message = Message {
         id,
         run,
@@ -137,11 +140,11 @@ pub fn decode(received: &Received<'_>) -> Result<Decoded, DecodeError> {
 }
 
 /// The run: what the body says in full where the subject agrees, else what the subject says.
-fn run_of(subject: &Subject<'_>, body: &Body) -> Result<RunIdentity, DecodeError> {
+fn run_of(subject: &Subject<'_>, body: &mut Body) -> Result<RunIdentity, DecodeError> {
     let claimed = [
-        ("workflow_namespace", &body.workflow_namespace),
-        ("workflow_name", &body.workflow_name),
-        ("workflow_uid", &body.workflow_uid),
+        ("workflow_namespace", body.workflow_namespace.take()),
+        ("workflow_name", body.workflow_name.take()),
+        ("workflow_uid", body.workflow_uid.take()),
     ];
     let tokens: [Option<Token<'_>>; 3] = match subject.run() {
         Some(RunTokens { namespace, name, uid }) => [Some(namespace), Some(name), Some(uid)],
@@ -149,21 +152,21 @@ fn run_of(subject: &Subject<'_>, body: &Body) -> Result<RunIdentity, DecodeError
     };
     let mut names = [const { String::new() }; 3];
     for (((field, claimed), token), name) in claimed.into_iter().zip(tokens).zip(&mut names) {
-        *name = name_of(field, claimed.as_deref(), token)?;
+        *name = name_of(field, claimed, token)?;
     }
     let [namespace, name, uid] = names;
     Ok(RunIdentity { namespace, name, uid })
 }
 
-fn name_of(field: &'static str, claimed: Option<&str>, token: Option<Token<'_>>) -> Result<String, DecodeError> {
+fn name_of(field: &'static str, claimed: Option<String>, token: Option<Token<'_>>) -> Result<String, DecodeError> {
     let claimed = claimed.filter(|name| !names_nothing(name));
     let Some(token) = token else {
-        return Ok(claimed.unwrap_or(UNKNOWN).to_owned());
+        return Ok(claimed.unwrap_or_else(|| UNKNOWN.to_owned()));
     };
     let text = token.text();
     match claimed {
-        Some(claimed) if token.agrees_with(claimed) => Ok(claimed.to_owned()),
-        Some(claimed) => Err(DecodeError::Identity { field, claimed: claimed.to_owned(), subject: text.into_owned() }),
+        Some(claimed) if token.agrees_with(&claimed) => Ok(claimed),
+        Some(claimed) => Err(DecodeError::Identity { field, claimed, subject: text.into_owned() }),
         None if names_nothing(&text) => Ok(UNKNOWN.to_owned()),
         None => Ok(text.into_owned()),
     }

@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 
 use crate::{Role, Source, Timestamp, Tool};
 
+/// The names that a tool has.
+pub(super) const TOOL_KEYS: [&str; 3] = ["tool", "tool_call", "toolCall"];
 /// Other names of keys inside a tool object.
-const TOOL_KEYS: [(&str, &str); 5] = [
+const KEYS_OF_TOOLS: [(&str, &str); 5] = [
     ("callId", "call_id"),
     ("toolCallId", "call_id"),
     ("tool_call_id", "call_id"),
@@ -136,16 +138,15 @@ impl Fields {
 
     /// The tool, which some publishers put inside the attributes.
     pub(super) fn tool(&mut self, attrs: &mut Map<String, Value>) -> Option<Tool> {
-        const KEYS: [&str; 3] = ["tool", "tool_call", "toolCall"];
-        let key = KEYS.into_iter().find(|key| self.payload.get(*key).is_some_and(says_something));
+        let key = TOOL_KEYS.into_iter().find(|key| self.payload.get(*key).is_some_and(says_something));
         let (key, value) = if let Some(key) = key {
             (key, self.payload.shift_remove(key)?)
         } else {
-            let key = KEYS.into_iter().find(|key| attrs.get(*key).is_some_and(Value::is_object))?;
+            let key = TOOL_KEYS.into_iter().find(|key| attrs.get(*key).is_some_and(Value::is_object))?;
             (key, attrs.shift_remove(key)?)
         };
         match value {
-            Value::Object(object) => Some(Tool(object.into_iter().map(|(key, value)| (tool_key(key), value)).collect())),
+            Value::Object(object) => Some(tool(object)),
             Value::String(name) => Some(Tool::default().with("name", name)),
             value => {
                 self.reject(key.to_owned(), value, "an object");
@@ -172,8 +173,13 @@ impl Fields {
     }
 }
 
+/// A tool, its keys under their one names.
+pub(super) fn tool(object: Map<String, Value>) -> Tool {
+    Tool(object.into_iter().map(|(key, value)| (tool_key(key), value)).collect())
+}
+
 fn tool_key(key: String) -> String {
-    match TOOL_KEYS.iter().find(|(alias, _)| *alias == key) {
+    match KEYS_OF_TOOLS.iter().find(|(alias, _)| *alias == key) {
         Some((_, name)) => (*name).to_owned(),
         None => key,
     }

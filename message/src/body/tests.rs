@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -101,4 +102,95 @@ fn numbers_of_any_size_stay_as_they_were_written() {
 fn words_that_say_nothing_are_absent() {
     let body = read(json!({"content": "c", "agent_id": "unknown", "channel": "run"}));
     assert_eq!((body.agent_id, body.channel), (None, None));
+}
+
+/// Keys of plain bodies, and a few others.
+const KEYS: [&str; 30] = [
+    "v",
+    "id",
+    "workflow_namespace",
+    "workflow_name",
+    "workflow_uid",
+    "run_id",
+    "step_id",
+    "pod",
+    "container",
+    "attempt",
+    "source",
+    "agent_id",
+    "role",
+    "stage",
+    "kind",
+    "timestamp",
+    "seq",
+    "channel",
+    "content",
+    "tool",
+    "attrs",
+    "runtime",
+    "workflowUid",
+    "message",
+    "data",
+    "text",
+    "status",
+    "tool_call",
+    "message_id",
+    "exit_code",
+];
+
+/// A value that fits the key, or one that does not.
+fn value_of(key: &'static str) -> BoxedStrategy<Value> {
+    let source = json!({"pod_uid": "p", "label": "l", "generation": 1, "start": 2, "end": 3, "part": 4});
+    let fitting = match key {
+        "v" | "attempt" | "seq" => vec![json!(1), json!(4_294_967_296_u64), json!(0)],
+        "source" => vec![source],
+        "role" => vec![json!("tool"), json!("king"), json!(" user ")],
+        "kind" => vec![json!("status"), json!("LOG"), json!(" ")],
+        "timestamp" => {
+            vec![json!("2026-11-23T10:00:00.5+01:00"), json!(" 2026-11-23T10:00:00Z"), json!("9999-12-31T23:59:59-01:00")]
+        }
+        "channel" => vec![json!("run"), json!("general")],
+        "agent_id" => vec![json!("unknown"), json!("a")],
+        "tool" | "attrs" => {
+            vec![
+                json!({"callId": "1", "call_id": "2", "x": 1.50}),
+                json!({"tool": {"name": "n"}}),
+                json!({"toolCall": "n"}),
+                json!({}),
+            ]
+        }
+        _ => vec![json!("a text"), json!("\u{0}\"é")],
+    };
+    let odd = vec![
+        json!(null),
+        json!(""),
+        json!(-1),
+        json!(1.5),
+        json!([1]),
+        json!({"content": "inner"}),
+        json!({"pod_uid": 1}),
+        json!(true),
+    ];
+    prop_oneof![9 => proptest::sample::select(fitting), 1 => proptest::sample::select(odd)].boxed()
+}
+
+fn objects() -> impl Strategy<Value = Map<String, Value>> {
+    let plain = proptest::sample::subsequence(&KEYS[..22], 0..=22);
+    let others = proptest::sample::subsequence(&KEYS[22..], 0..=1);
+    let keys = (plain, others).prop_map(|(plain, others)| [plain, others].concat()).prop_shuffle();
+    let entries =
+        keys.prop_flat_map(|keys| keys.into_iter().map(|key| (Just(key.to_owned()), value_of(key))).collect::<Vec<_>>());
+    entries.prop_map(Map::from_iter)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn the_short_way_of_plain_bodies_finds_what_the_long_one_finds(object in objects()) {
+        let json = Value::Object(object.clone()).to_string();
+        if let Some(body) = Body::read_plain(json.as_bytes()) {
+            prop_assert_eq!(body, Body::read(object));
+        }
+    }
 }
