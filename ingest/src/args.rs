@@ -1,8 +1,10 @@
 //! The command line: every setting is a flag, then a variable, then a default.
 
+pub mod access;
 pub mod client;
 pub mod dead_letters;
 pub mod runs;
+pub mod serving;
 pub mod size;
 pub mod tail;
 
@@ -13,8 +15,10 @@ use clap::{Parser, Subcommand};
 use service::logs::LogArgs;
 use service::nats::NatsArgs;
 
+use access::AccessArgs;
 use dead_letters::DeadLettersArgs;
 use runs::RunsArgs;
+use serving::ServingArgs;
 use size::Size;
 use tail::TailArgs;
 
@@ -45,9 +49,6 @@ pub enum Command {
 /// Settings of `serve`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServeArgs {
-    /// Address of the API and the pages
-    #[arg(long, env = "AGENT_COMMS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
-    pub listen: SocketAddr,
     /// Address of /livez, /readyz and /metrics
     #[arg(long, env = "AGENT_COMMS_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
     pub admin_listen: SocketAddr,
@@ -62,6 +63,12 @@ pub struct ServeArgs {
     /// oldest days are dropped, today's never. Else only their age decides
     #[arg(long, env = "AGENT_COMMS_RETENTION_BYTES", value_name = "SIZE")]
     pub retention_bytes: Option<Size>,
+    /// The server
+    #[command(flatten)]
+    pub serving: ServingArgs,
+    /// Who may read
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// `PostgreSQL`
     #[command(flatten)]
     pub database: DatabaseArgs,

@@ -1,57 +1,51 @@
-//! The server that people and programs reach: HTTP/1.1 and HTTP/2 without upgrade, limits, routes, and an end that waits for
-//! nobody: every open stream ends with the token.
+//! The server that people and programs reach: HTTP/1.1 and HTTP/2, with TLS where a certificate is given, limits, who asks,
+//! routes, and an end that is spread over some seconds.
 //!
 //! Invariants kept here:
-//! - a server without access control listens on loopback alone ([`check_open`]), and answers only to names that nobody can
-//!   point at it from outside;
+//! - a server without access control listens on loopback alone ([`check_reach`]), and answers only to names that nobody can
+//!   point at it from outside; one with it sends nothing readable over a network;
+//! - who asks is known before anything is answered, in one place, and every answer is made for them;
 //! - every answer carries the content security policy, also those that report a problem;
-//! - nothing is changed by a request: it is `GET` or `HEAD`, and a body is never read.
+//! - nothing is changed by a request: it is `GET` or `HEAD`, and no body is read, but to sign in and out.
 
 pub mod answer;
+mod connection;
 mod host;
+pub mod limits;
+mod login;
 pub mod problem;
 pub mod query;
 mod router;
 pub mod routes;
+pub mod session;
 pub mod sse;
+pub mod tls;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use service::accept;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio_io_timeout::TimeoutStream;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{Access, Viewer};
 use crate::cursor::Cursor;
 use crate::live::Hub;
 use crate::settled::Settled;
+use connection::Patience;
+use limits::Limits;
+use session::{Drain, Session};
+use tls::Tls;
 
-pub use host::check_open;
+pub use host::check_reach;
 use problem::Problem;
 
-/// How long a client may take to send the head of a request, and a connection may stay idle between two.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest head of a request: a link with 20 runs and every filter fits many times.
-const HEAD_BYTES: usize = 32 * 1024;
-/// Streams of one HTTP/2 connection at once: a browser with many tabs open.
-const STREAMS_A_CONNECTION: u32 = 200;
-/// Connections at once. Each idle stream costs about 15 KiB: this many stay below 200 MiB.
-const CONNECTIONS: usize = 12_000;
-/// How long the other end of a connection may take nothing of what is sent: a viewer that is merely slow takes a little now
-/// and then, one that is gone or stopped holds memory of ours, and comes back by itself.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long open requests may take to end after the token. Streams end at once.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long open requests may take to end when the streams have.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// What answers are made from. Clones share it.
+/// What answers are made from, and for whom. Clones share it.
 #[derive(Debug, Clone)]
 pub struct State {
     /// History.
@@ -60,6 +54,21 @@ pub struct State {
     pub live: Hub,
     /// How far the stream is stored.
     pub settled: watch::Receiver<Settled>,
+    /// Who asks.
+    pub viewer: Viewer,
+    limits: Limits,
+    drain: Drain,
+    /// The connection on which it is answered is in use while this is held.
+    busy: Arc<()>,
+}
+
+/// A server that is not serving yet.
+pub struct Server {
+    state: State,
+    access: Access,
+    patience: Patience,
+    /// Nothing that a name server says leads here.
+    only_loopback: bool,
 }
 
 /// How long a request waits for the watermark: longer than it takes to be read after a start, and to reach a message that
@@ -67,6 +76,28 @@ pub struct State {
 const SETTLING: Duration = Duration::from_secs(2);
 
 impl State {
+    /// For anybody, within these limits.
+    #[must_use]
+    pub fn new(pool: Pool, live: Hub, settled: watch::Receiver<Settled>, limits: Limits, drain: Drain) -> Self {
+        Self { pool, live, settled, viewer: Viewer::open(), limits, drain, busy: Arc::default() }
+    }
+
+    fn for_viewer(&self, viewer: Viewer, busy: Arc<()>) -> Self {
+        Self { viewer, busy, ..self.clone() }
+    }
+
+    /// A place for a stream, and how long it may go on. Every answer that is no single piece has one.
+    ///
+    /// # Errors
+    /// When too many are open, or the server stops.
+    pub fn session(&self) -> Result<Session, Problem> {
+        if self.drain.stop.is_cancelled() {
+            return Err(Problem::unavailable("this server is stopping"));
+        }
+        let place = self.limits.stream(&self.viewer)?;
+        Ok(Session { place, viewer: self.viewer.clone(), drain: self.drain.clone(), busy: self.busy.clone() })
+    }
+
     /// Where history ends for sure, and a live stream goes on. Above it rows may still appear below others, and change.
     ///
     /// # Errors
@@ -96,60 +127,59 @@ impl State {
     }
 }
 
-/// Serves until the token is cancelled and open requests have ended.
-pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken) {
-    serve_within(listener, state, stop, WRITE_TIMEOUT).await;
-}
+impl Server {
+    /// A server that makes answers from this, for whom it lets in.
+    #[must_use]
+    pub fn new(state: State, access: Access) -> Self {
+        Self { state, access, patience: Patience::default(), only_loopback: false }
+    }
 
-async fn serve_within(listener: TcpListener, state: State, stop: CancellationToken, write_timeout: Duration) {
-    let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-    let state = Arc::new(state);
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
-    let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = admit(&listener, &connections) => accepted,
-            () = stop.cancelled() => break,
-        };
-        let Some((stream, permit)) = accepted else { break };
-        let state = state.clone();
-        let answer = service_fn(move |request| {
-            let state = state.clone();
-            async move { Ok::<_, Infallible>(router::answer(&state, loopback, request).await) }
-        });
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(write_timeout));
-        let connection = builder().serve_connection(TokioIo::new(Box::pin(stream)), answer).into_owned();
-        let watched = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(error, "connection ended");
+    /// Serves until `stop` of the state's drain is cancelled and streams and open requests have ended.
+    pub async fn serve(mut self, listener: TcpListener, tls: Option<Tls>) {
+        let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+        self.only_loopback = is_loopback && matches!(self.access, Access::Open);
+        let server = Arc::new(self);
+        let acceptor = tls.as_ref().map(Tls::acceptor);
+        let (limits, drain) = (server.state.limits.clone(), server.state.drain.clone());
+        let closing = CancellationToken::new();
+        let accepting = async {
+            loop {
+                let stream = accept::next(&listener).await;
+                let (server, acceptor, closing) = (server.clone(), acceptor.clone(), closing.clone());
+                let place = server.state.limits.connection();
+                tokio::spawn(async move {
+                    if place.is_some() {
+                        connection::serve(server, stream, acceptor, closing).await;
+                    } else {
+                        connection::refuse(stream, acceptor.is_some()).await;
+                    }
+                    drop(place);
+                });
             }
-            drop(permit);
-        });
+        };
+        let following = async {
+            match tls {
+                Some(tls) => tls.follow().await,
+                None => std::future::pending().await,
+            }
+        };
+        // Whoever comes while streams end is answered: it takes a while until nobody is sent here any more.
+        let draining = async {
+            drain.stop.cancelled().await;
+            drop(tokio::time::timeout(drain.time, limits.no_streams()).await);
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = following => {}
+            () = server.access.follow_files() => {}
+            () = draining => {}
+        }
+        drop(listener);
+        closing.cancel();
+        if tokio::time::timeout(LAST_REQUESTS, limits.no_connections()).await.is_err() {
+            tracing::info!(drain.seconds = LAST_REQUESTS.as_secs(), "requests were still open when the server stopped");
+        }
     }
-    drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-        tracing::info!(drain.seconds = DRAIN.as_secs(), "requests were still open when the server stopped");
-    }
-}
-
-/// A connection, once there is room for one more; none when the server stops.
-async fn admit(listener: &TcpListener, connections: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let permit = connections.clone().acquire_owned().await.ok()?;
-    Some((accept::next(listener).await, permit))
-}
-
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_A_CONNECTION)
-        .max_header_list_size(32 * 1024)
-        .keep_alive_interval(HEAD_TIMEOUT);
-    builder
 }
 
 #[cfg(test)]

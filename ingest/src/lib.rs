@@ -3,6 +3,7 @@
 //! It must never acknowledge a message before it is committed, and never drop one that it cannot read: such a message
 //! is a dead letter, with its bytes.
 
+pub mod access;
 pub mod api;
 pub mod args;
 pub mod batch;

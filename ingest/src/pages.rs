@@ -10,6 +10,7 @@ pub mod figures;
 pub mod general;
 mod layout;
 pub mod list;
+pub mod login;
 pub mod markdown;
 pub mod problem;
 mod rail;

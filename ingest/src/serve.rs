@@ -16,9 +16,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
 use crate::args::ServeArgs;
 use crate::consume::life::Life;
 use crate::consume::{self, CONSUMER_CONDITION, READ_CONDITION, STORE_CONDITION, STREAM_CONDITION, Storing};
+use crate::http;
+use crate::http::limits::Limits;
+use crate::http::session::Drain;
 use crate::live::Hub;
 use crate::metrics::Metrics;
 use crate::readback;
@@ -26,6 +30,8 @@ use crate::retention::{self, Retention};
 use crate::settled::Settled;
 use crate::store::{self, migrate::migrate};
 
+/// The condition of readiness that ends first.
+pub const SERVING_CONDITION: &str = "serving";
 /// Pause before migrations are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long the last acknowledgements may take to leave.
@@ -61,12 +67,13 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When a setting cannot be used: a file, a URL, an address in use.
 pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<Running> {
-    crate::http::check_open(args.listen)?;
+    crate::http::check_reach(&args.serving, args.access.access)?;
     let pool = store::pool::open(&args.database)?;
     let scratch = tempfile::tempdir().context("cannot make a temporary directory; set TMPDIR to one that may be written to")?;
     let options = args.nats.options("agent-comms-ingest", scratch.path())?;
     let servers = args.nats.servers()?;
-    let api_listener = admin::bind("the api", args.listen).await?;
+    let tls = args.serving.tls()?;
+    let api_listener = admin::bind("the api", args.serving.listen).await?;
     let admin_listener = admin::bind("health and metrics", args.admin_listen).await?;
     let (api, admin) = (api_listener.local_addr()?, admin_listener.local_addr()?);
     tracing::info!(
@@ -75,6 +82,8 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
         admin.address = %admin,
         nats.url = args.nats.nats_url,
         retention.days = args.retention_days,
+        access.mode = args.access.access.as_str(),
+        tls = tls.is_some(),
         "starting"
     );
     let client = options.connect(servers).await.context("cannot set up the connection to nats")?;
@@ -88,32 +97,54 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     let settled = watch::Sender::new(Settled::default());
     let jetstream = jetstream::new(client.clone());
     let life = Arc::new(Life::new(Some(client.statistics())));
-    let hub = Hub::new(pool.clone(), settled.subscribe(), life.clone(), stop.clone());
+    // Viewers go on while their streams end one after the other: what is behind them stops last.
+    let stop_rest = CancellationToken::new();
+    let hub = Hub::new(pool.clone(), settled.subscribe(), life.clone(), stop_rest.clone());
     hub.register(&mut registry);
     let reading_back = Arc::new(readback::Metrics::default());
     reading_back.register(&mut registry);
     let days = Arc::new(retention::Metrics::default());
     days.register(&mut registry);
 
+    let access = Access::new(&args.access, &mut registry).await?;
+
     let mut tasks = JoinSet::new();
     let stop_admin = CancellationToken::new();
     tokio::spawn(admin::serve(admin_listener, readiness.clone(), Arc::new(registry), stop_admin.clone()));
-    let state = crate::http::State { pool: pool.clone(), live: hub.clone(), settled: settled.subscribe() };
-    let stop_http = stop.clone();
+    let drain = Drain { stop: stop.clone(), time: Duration::from_secs(args.serving.drain_seconds) };
+    let state = http::State::new(pool.clone(), hub.clone(), settled.subscribe(), Limits::new(args.serving.most()), drain);
+    let server = http::Server::new(state, access);
+    let (serving, rest) = (readiness.clone(), stop_rest.clone());
+    readiness.hold(SERVING_CONDITION);
+    let told = stop.clone();
     tasks.spawn(async move {
-        crate::http::serve(api_listener, state, stop_http).await;
+        let telling = async {
+            told.cancelled().await;
+            serving.fail(SERVING_CONDITION, "stopping");
+            std::future::pending::<()>().await;
+        };
+        tokio::select! { () = server.serve(api_listener, tls) => {}, () = telling => {} }
+        rest.cancel();
         "the api"
     });
     let source = readback::Source { pool: pool.clone(), settled: settled.subscribe() };
-    let (asked, stop_reading) = (client.clone(), stop.clone());
+    let (asked, stop_reading) = (client.clone(), stop_rest.clone());
     tasks.spawn(async move {
         readback::run(asked, source, reading_back, stop_reading).await;
         "reading back"
     });
-    let storing =
-        Storing { pool, jetstream, retention_days: args.retention_days, readiness, metrics, settled, life, stop: stop.clone() };
+    let storing = Storing {
+        pool,
+        jetstream,
+        retention_days: args.retention_days,
+        readiness,
+        metrics,
+        settled,
+        life,
+        stop: stop_rest.clone(),
+    };
     let bytes = args.retention_bytes.map(|size| size.0);
-    let keeping = retention::run(storing.pool.clone(), Retention { days: args.retention_days, bytes }, days, stop.clone());
+    let keeping = retention::run(storing.pool.clone(), Retention { days: args.retention_days, bytes }, days, stop_rest);
     tasks.spawn(store_and_follow(storing, keeping, hub));
     if let Some(path) = &args.ready_file {
         write_ready_file(path, api, admin)?;

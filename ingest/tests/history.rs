@@ -2,10 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use ingest::access::Access;
 use ingest::consume::life::Life;
 use ingest::cursor::Cursor;
-use ingest::http::{State, serve};
+use ingest::http::limits::{Limits, Most};
+use ingest::http::session::Drain;
+use ingest::http::{Server as HttpServer, State};
 use ingest::live::Hub;
 use ingest::settled::Settled;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -31,8 +35,9 @@ impl Server {
         let hub = Hub::new(table.pool.clone(), settled.subscribe(), Arc::new(Life::new(None)), stop.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { pool: table.pool.clone(), live: hub, settled: settled.subscribe() };
-        tokio::spawn(serve(listener, state, stop.clone()));
+        let drain = Drain { stop: stop.clone(), time: Duration::ZERO };
+        let state = State::new(table.pool.clone(), hub, settled.subscribe(), Limits::new(Most::default()), drain);
+        tokio::spawn(HttpServer::new(state, Access::Open).serve(listener, None));
         Self { address, settled, stop }
     }
 

@@ -2,7 +2,7 @@
 
 use ingest::cursor::Cursor;
 use ingest::filter::Filter;
-use ingest::read::runs::{RunMatch, RunQuery, RunState};
+use ingest::read::runs::{RunQuery, RunState};
 use ingest::read::{messages, runs};
 use ingest::stored::StoredMessage;
 
@@ -157,8 +157,14 @@ async fn no_answer_holds_more_than_a_few_mebibytes_and_none_is_left_out() {
         }
     }
     assert_eq!(down, up);
-    let around = messages::around(&table.pool, at(12), 500, at(24)).await.unwrap().unwrap();
+    let around = around(&table, at(12), 500, at(24)).await.unwrap();
     assert!(bytes(&around.messages) < 2 * most && around.older && around.newer);
+}
+
+async fn around(table: &Table, cursor: Cursor, context: usize, up_to: Cursor) -> Option<messages::Surroundings> {
+    let message = messages::one(&table.pool, cursor, up_to).await.unwrap()?;
+    let neighbours = messages::neighbourhood(&message);
+    Some(messages::around(&table.pool, message, &neighbours, context, up_to).await.unwrap())
 }
 
 #[tokio::test]
@@ -168,12 +174,12 @@ async fn a_message_is_found_with_its_neighbours() {
         table.insert(&stored(sequence, "workflow.demo.build.u1.agent.codex.log", r#"{"content":"x"}"#)).await;
         table.insert(&stored(sequence + 100, "workflow.demo.other.u2.agent.codex.log", r#"{"content":"y"}"#)).await;
     }
-    let found = messages::around(&table.pool, at(5), 2, LAST).await.unwrap().unwrap();
+    let found = around(&table, at(5), 2, LAST).await.unwrap();
     let cursors: Vec<i64> = found.messages.iter().map(|message| message.cursor.sequence).collect();
     assert_eq!((cursors, found.older, found.newer), (vec![3, 4, 5, 6, 7], true, true));
-    let found = messages::around(&table.pool, at(9), 20, LAST).await.unwrap().unwrap();
+    let found = around(&table, at(9), 20, LAST).await.unwrap();
     assert_eq!((found.messages.len(), found.older, found.newer), (9, false, false));
-    assert!(messages::around(&table.pool, at(50), 2, LAST).await.unwrap().is_none());
+    assert!(around(&table, at(50), 2, LAST).await.is_none());
     assert!(messages::one(&table.pool, Cursor { epoch: 2, sequence: 5 }, LAST).await.unwrap().is_none());
 }
 
@@ -185,17 +191,19 @@ async fn a_run_is_found_by_each_of_its_ids_and_several_namespaces_are_told() {
     table.insert(&stored(2, "workflow.other.build.u2.agent.codex.log", body)).await;
     table.insert(&stored(3, "workflow.demo.named.unknown.agent.codex.error", r#"{"content":"hello"}"#)).await;
 
-    let one = |found: RunMatch| match found {
-        RunMatch::One(run) => run.name,
-        other => panic!("not one run: {other:?}"),
+    let found = async |id: &str, namespace: Option<&str>| {
+        let found = runs::by_id(&table.pool, id, namespace).await.unwrap();
+        found.into_iter().map(|run| (run.namespace, run.name)).collect::<Vec<_>>()
     };
-    assert_eq!(one(runs::by_id(&table.pool, "u1", None).await.unwrap()), "build");
-    assert_eq!(one(runs::by_id(&table.pool, "named", None).await.unwrap()), "named");
-    assert_eq!(one(runs::by_id(&table.pool, "outer", Some("other")).await.unwrap()), "build");
-    assert!(matches!(runs::by_id(&table.pool, "outer", None).await.unwrap(), RunMatch::Several(runs) if runs.len() == 2));
+    let run = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
+    assert_eq!(found("u1", None).await, [run("demo", "build")]);
+    assert_eq!(found("named", None).await, [run("demo", "named")]);
+    assert_eq!(found("outer", Some("other")).await, [run("other", "build")]);
+    assert_eq!(found("outer", None).await, [run("other", "build"), run("demo", "build")]);
     for nobody in ["build", "unknown", "", "u3"] {
-        assert!(matches!(runs::by_id(&table.pool, nobody, None).await.unwrap(), RunMatch::None), "{nobody}");
+        assert_eq!(found(nobody, None).await, [], "{nobody}");
     }
+    assert_eq!(runs::namespaces(&table.pool).await.unwrap(), ["demo", "other"]);
 }
 
 #[tokio::test]

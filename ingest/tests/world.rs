@@ -133,6 +133,7 @@ impl World {
     /// A replica in this process.
     pub async fn serve(&self) -> (Running, CancellationToken) {
         let words = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--database-url", &self.url];
+        let words = [&words[..], &["--drain-seconds", "0"]].concat();
         let Command::Serve(args) = Self::args(&self.nats.ingest(), &words).command else { panic!("no serve") };
         let stop = CancellationToken::new();
         (ingest::serve::start(&args, stop.clone()).await.expect("started"), stop)

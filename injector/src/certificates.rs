@@ -2,7 +2,7 @@
 //!
 //! Decisions are apart from the cluster: [`policy`] says what is due, [`issue`] makes it, [`material`] is what the Secret
 //! holds, [`bundle`] what the webhook configuration must trust. [`keeper`] and [`managed`] bring the three together with
-//! [`store`], and [`served`] is what handshakes get. Files that somebody else renews come from [`files`].
+//! [`store`]. What handshakes get, and files that somebody else renews, are the service's ([`service::tls`]).
 //!
 //! Invariants:
 //! - a certificate is served once every entry's `caBundle` verifies it, unless nothing better is there;
@@ -11,14 +11,12 @@
 //! - no handshake fails because a certificate is replaced.
 
 pub mod bundle;
-pub mod files;
 pub mod issue;
 pub mod keeper;
 pub mod material;
 pub mod metrics;
 pub mod options;
 pub mod policy;
-pub mod served;
 pub mod store;
 
 mod managed;

@@ -31,7 +31,6 @@ use kube::core::ApiResource;
 use serde_json::Value;
 
 use crate::cli::PodArgs;
-use crate::cluster;
 use crate::misses;
 use crate::offline::command::ReportOutput;
 use crate::options::{NatsAuth, Options};
@@ -99,7 +98,7 @@ pub async fn look(arguments: CheckArgs) -> Result<Vec<Finding>> {
     let CheckArgs { output: _, kubeconfig, context, namespace, service, webhook_configuration, certificate_secret, pods } =
         arguments;
     let options = pods.options()?;
-    let client = cluster::client(kubeconfig.as_deref(), context.as_deref()).await?;
+    let client = service::kubernetes::client(kubeconfig.as_deref(), context.as_deref()).await?;
     let names = Names { namespace, service, configuration: webhook_configuration, secret: certificate_secret };
     let version = client.apiserver_version().await.context("cannot ask the API server for its version")?;
     let mut findings = vec![nodes::of_api_server(&version.git_version)];

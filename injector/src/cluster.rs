@@ -3,9 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 
 /// Kubernetes sets it in every container.
 const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
@@ -38,7 +36,7 @@ pub struct Cluster {
 impl ClusterArgs {
     /// The cluster that the settings mean.
     pub async fn connect(self) -> anyhow::Result<Cluster> {
-        let client = client(self.kubeconfig.as_deref(), None).await?;
+        let client = service::kubernetes::client(self.kubeconfig.as_deref(), None).await?;
         let namespace = self.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         Ok(Cluster { client, namespace })
     }
@@ -59,25 +57,4 @@ impl ClusterArgs {
         }
         self.connect().await.map(Some)
     }
-}
-
-/// A client of the API server that a kubeconfig file means, else `KUBECONFIG`, else the service account; of a kubeconfig with
-/// several clusters this context's, else the current one's.
-pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<kube::Client> {
-    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-    let config = match (kubeconfig, context) {
-        (Some(path), _) => {
-            let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
-            config.with_context(|| format!("cannot use `{}`", path.display()))?
-        }
-        (None, Some(context)) => {
-            let config = kube::Config::from_kubeconfig(&options).await;
-            config.with_context(|| format!("cannot use the context `{context}` of the kubeconfig"))?
-        }
-        (None, None) => kube::Config::infer().await.context(
-            "cannot find the API server; give --kubeconfig, or run in a pod with a service account (serve needs none with --tls-cert)",
-        )?,
-    };
-    kube::Client::try_from(config).context("cannot make a client of the API server")
 }

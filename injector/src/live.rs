@@ -13,7 +13,6 @@ use kube::api::{Api, DynamicObject, ObjectMeta};
 use kube::core::ApiResource;
 use serde_json::Value;
 
-use crate::cluster;
 use crate::misses::as_created;
 use crate::mutate::{self, Outcome};
 use crate::names::INJECT_LABEL;
@@ -48,7 +47,7 @@ pub async fn explain(arguments: ExplainArgs) -> Result<Report> {
     if let (Some(named), Some(given)) = (&named, &namespace) {
         ensure!(named == given, "the pod is said to be in namespace {named} and in {given}");
     }
-    let client = cluster::client(kubeconfig.as_deref(), context.as_deref()).await?;
+    let client = service::kubernetes::client(kubeconfig.as_deref(), context.as_deref()).await?;
     let namespace = named.or(namespace).unwrap_or_else(|| client.default_namespace().to_owned());
     let pods = Api::<DynamicObject>::namespaced_with(client.clone(), &namespace, &ApiResource::erase::<ApiPod>(&()));
     let pod = match read("read the pod", pods.get(&name)).await? {

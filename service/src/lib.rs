@@ -10,6 +10,8 @@ pub mod accept;
 pub mod admin;
 pub mod causes;
 pub mod exit;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod logs;
 pub mod nats;
 pub mod signals;

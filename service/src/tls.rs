@@ -1,5 +1,8 @@
 //! TLS: one provider, certificates from PEM files or text.
 
+pub mod files;
+pub mod served;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -19,7 +19,18 @@ pub async fn set_up(admin: &Credentials) -> Result<()> {
 
 /// Starts a replica on free ports; it ends with the token.
 pub async fn serve(credentials: &Credentials, database: &str, stop: &CancellationToken) -> Result<Running> {
-    let more = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--database-url", database];
+    serve_with(credentials, database, &[], stop).await
+}
+
+/// The same with further arguments.
+pub async fn serve_with(
+    credentials: &Credentials,
+    database: &str,
+    arguments: &[&str],
+    stop: &CancellationToken,
+) -> Result<Running> {
+    let more = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--database-url", database, "--drain-seconds", "0"];
+    let more = [&more[..], arguments].concat();
     let Command::Serve(args) = Args::try_parse_from(words("serve", credentials, &more))?.command else {
         bail!("`serve` was read as another command")
     };

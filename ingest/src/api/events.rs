@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,17 +11,23 @@ use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 use message::Timestamp;
 use serde_json::json;
 use time::OffsetDateTime;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
 
 use super::{parameters, run};
+use crate::access::reader::Reader;
+use crate::access::{Unavailable, Viewer};
 use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::http::answer::{self, Answer};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::http::session::Session;
 use crate::http::{State, sse};
-use crate::live::{Event, Hub, Start};
+use crate::live::{Event, Hub, RunChanges, Start, Subscription};
 use crate::pages;
 use crate::pages::row::Place;
+use crate::read::runs::RunSummary;
 
 /// A stream begins with this many messages unless it says otherwise, and with this many at most.
 pub const LIMITS: (usize, usize) = (500, 1_000);
@@ -38,11 +45,16 @@ enum View {
 }
 
 /// `GET /api/agents/events`: messages of runs and of the shared channel.
-pub fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Result<Answer, Problem> {
+pub async fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Result<Answer, Problem> {
     let filter = parameters::stream_filter(query)?;
     let start = start(query, headers)?;
     let view = view(query, &filter)?;
-    let subscription = state.live.subscribe(filter, start);
+    if filter.general {
+        parameters::channel_readable(state).await?;
+    }
+    let session = state.session()?;
+    let reader = Reader::new(state.viewer.clone(), &filter);
+    let subscription = Readable { subscription: state.live.subscribe(filter, start), reader, told: Instant::now() };
     let live = state.live.clone();
     let events = stream::unfold((subscription, live), move |(mut subscription, live)| async move {
         let event = subscription.next().await?;
@@ -58,15 +70,16 @@ pub fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Result<Ans
         }
         Some((bytes, (subscription, live)))
     });
-    Ok(event_stream(events))
+    Ok(event_stream(session, events))
 }
 
 /// `GET /api/agents/runs/events`: runs as they change.
-#[must_use]
-pub fn runs(state: &State, query: &Query) -> Answer {
+pub fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
+    let session = state.session()?;
     let rows = query.first("view") == Some("rows");
-    let changes = stream::unfold(state.live.runs(), move |mut changes| async move {
-        let bytes = match tokio::time::timeout(HEARTBEAT, changes.next()).await {
+    let changes = (state.live.runs(), state.viewer.clone());
+    let changes = stream::unfold(changes, move |(mut changes, viewer)| async move {
+        let bytes = match next_run(&mut changes, &viewer).await {
             Ok(Some(run)) if rows => {
                 let now = Timestamp::new(OffsetDateTime::now_utc());
                 sse::named_text("run", &pages::runs::row(&run, now).into_string())
@@ -75,9 +88,54 @@ pub fn runs(state: &State, query: &Query) -> Answer {
             Ok(None) => return None,
             Err(_) => Bytes::from_static(sse::COMMENT),
         };
-        Some((bytes, changes))
+        Some((bytes, (changes, viewer)))
     });
-    event_stream(changes)
+    Ok(event_stream(session, changes))
+}
+
+/// The next run that changed and may be read, in time for a heartbeat.
+async fn next_run(changes: &mut RunChanges, viewer: &Viewer) -> Result<Option<Arc<RunSummary>>, Elapsed> {
+    let heartbeat = Instant::now() + HEARTBEAT;
+    loop {
+        let Some(run) = timeout_at(heartbeat, changes.next()).await? else { return Ok(None) };
+        match viewer.may_read(&run.namespace).await {
+            Ok(true) => return Ok(Some(run)),
+            Ok(false) => {}
+            Err(Unavailable) => return Ok(None),
+        }
+    }
+}
+
+/// The events of a subscription without messages that may not be read.
+struct Readable {
+    subscription: Subscription,
+    reader: Reader,
+    /// When something was told last.
+    told: Instant,
+}
+
+impl Readable {
+    fn has_more(&self) -> bool {
+        self.subscription.has_more()
+    }
+
+    /// The next event; nothing when the process stops, or when it cannot be known any more what may be read.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            let event = match self.subscription.next().await? {
+                Event::Message(frame) if !self.reader.may_read(&frame.stored).await.ok()? => {
+                    if self.told.elapsed() < HEARTBEAT {
+                        continue;
+                    }
+                    // Where others talk all the time, this is all that is heard.
+                    Event::Heartbeat(frame.cursor)
+                }
+                event => event,
+            };
+            self.told = Instant::now();
+            return Some(event);
+        }
+    }
 }
 
 /// Where a stream begins. What a browser says it saw last wins over the link, which is as old as the page. A position that
@@ -118,7 +176,8 @@ fn bytes_of(live: &Hub, event: &Event, view: View) -> Bytes {
     }
 }
 
-fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -> Answer {
+fn event_stream(session: Session, events: impl Stream<Item = Bytes> + Send + 'static) -> Answer {
+    let events = events.take_until(Box::pin(session.ended()));
     let begin = stream::iter([Bytes::from_static(sse::RETRY)]);
     let end = stream::once(async { sse::last_words() });
     let parts: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> = Box::pin(begin.chain(events).chain(end).map(Ok));

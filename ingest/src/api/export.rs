@@ -24,7 +24,7 @@ pub async fn of_run(state: &State, id: &str, query: &Query) -> Result<Answer, Pr
 
 /// `GET /api/agents/channels/general/messages/export.jsonl`.
 pub async fn of_channel(state: &State, channel: &str, query: &Query) -> Result<Answer, Problem> {
-    let filter = messages::channel_filter(channel, query)?;
+    let filter = messages::channel_filter(state, channel, query).await?;
     Ok(answer::attachment(lines(state, filter).await?, &format!("{channel}.jsonl")))
 }
 
@@ -32,13 +32,22 @@ async fn lines(state: &State, filter: Filter) -> Result<Answer, Problem> {
     let up_to = state.settled().await?;
     let start = Some(read::messages::FIRST);
     let pool = state.pool.clone();
-    let parts = stream::unfold((start, filter, pool), move |(position, filter, pool)| async move {
-        let found = match read::messages::after(&pool, &filter, position?, up_to, CHUNK).await {
-            Ok(found) => found,
-            Err(error) => {
+    let ended = Box::pin(state.session()?.ended());
+    let parts = stream::unfold((start, filter, pool, ended), move |(position, filter, pool, mut ended)| async move {
+        let position = position?;
+        let read = read::messages::after(&pool, &filter, position, up_to, CHUNK);
+        // A part is not taken for the whole: the connection breaks.
+        let found = tokio::select! {
+            biased;
+            () = &mut ended => Err(io::Error::other("the export may go on no longer")),
+            found = read => found.map_err(|error| {
                 tracing::warn!(error = &error as &dyn std::error::Error, "an export cannot go on");
-                return Some((Err(io::Error::other("history cannot be read")), (None, filter, pool)));
-            }
+                io::Error::other("history cannot be read")
+            }),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return Some((Err(error), (None, filter, pool, ended))),
         };
         let next = found.messages.last().filter(|_| found.more).map(|last| last.cursor);
         let mut part = BytesMut::new();
@@ -46,7 +55,7 @@ async fn lines(state: &State, filter: Filter) -> Result<Answer, Problem> {
             part.extend_from_slice(&event::whole(stored));
             part.extend_from_slice(b"\n");
         }
-        Some((Ok::<Bytes, io::Error>(part.freeze()), (next, filter, pool)))
+        Some((Ok::<Bytes, io::Error>(part.freeze()), (next, filter, pool, ended)))
     });
     Ok(answer::stream("application/x-ndjson", parts))
 }

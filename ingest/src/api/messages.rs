@@ -39,7 +39,7 @@ pub async fn of_run(state: &State, id: &str, query: &Query) -> Result<Answer, Pr
 
 /// `GET /api/agents/channels/general/messages`.
 pub async fn of_channel(state: &State, channel: &str, query: &Query) -> Result<Answer, Problem> {
-    page(state, &channel_filter(channel, query)?, query).await
+    page(state, &channel_filter(state, channel, query).await?, query).await
 }
 
 /// `GET /api/agents/messages/{cursor}`: a message among its neighbours.
@@ -47,7 +47,11 @@ pub async fn around(state: &State, cursor: &str, query: &Query) -> Result<Answer
     let position = position(cursor)?;
     let context = parameters::limit(query, "context", CONTEXT)?;
     let up_to = state.settled_at(position).await?;
-    let found = read::messages::around(&state.pool, position, context, up_to).await?.ok_or_else(|| unknown(cursor))?;
+    let message = readable(state, position, up_to).await?.ok_or_else(|| unknown(cursor))?;
+    let in_run = message.verified && state.viewer.may_read(&message.message.run.namespace).await?;
+    let general = Filter { general: true, ..Filter::default() };
+    let neighbours = if in_run { read::messages::neighbourhood(&message) } else { general };
+    let found = read::messages::around(&state.pool, message, &neighbours, context, up_to).await?;
     let body = document(
         &found.messages,
         &[("cursor", position.to_string().into()), ("older", found.older.into()), ("newer", found.newer.into())],
@@ -60,7 +64,7 @@ pub async fn around(state: &State, cursor: &str, query: &Query) -> Result<Answer
 pub async fn content(state: &State, cursor: &str, query: &Query) -> Result<Answer, Problem> {
     let position = position(cursor)?;
     let up_to = state.settled_at(position).await?;
-    let found = read::messages::one(&state.pool, position, up_to).await?.ok_or_else(|| unknown(cursor))?;
+    let found = readable(state, position, up_to).await?.ok_or_else(|| unknown(cursor))?;
     let tool = found.message.tool.as_ref();
     let output = || tool.and_then(message::Tool::output).map(event::text_of);
     let arguments = || tool.and_then(message::Tool::arguments).map(event::text_of);
@@ -72,6 +76,14 @@ pub async fn content(state: &State, cursor: &str, query: &Query) -> Result<Answe
     };
     text.map(|text| answer::whole("text/plain; charset=utf-8", text))
         .ok_or_else(|| Problem::not_found(format!("message `{cursor}` has no such text")))
+}
+
+/// The message at a position, if it may be read: in its run, or in the shared channel.
+async fn readable(state: &State, position: Cursor, up_to: Cursor) -> Result<Option<StoredMessage>, Problem> {
+    let Some(found) = read::messages::one(&state.pool, position, up_to).await? else { return Ok(None) };
+    let in_run = found.verified && state.viewer.may_read(&found.message.run.namespace).await?;
+    let may = in_run || (found.message.is_general() && state.viewer.may_read_general().await?);
+    Ok(may.then_some(found))
 }
 
 /// The filter for the messages of a run that is known.
@@ -87,9 +99,10 @@ pub async fn run_filter(state: &State, id: &str, query: &Query) -> Result<Filter
 /// is as long as what is kept, and a search reads all of it that does not match.
 ///
 /// # Errors
-/// When there is no such channel, or a value has no meaning.
-pub fn channel_filter(channel: &str, query: &Query) -> Result<Filter, Problem> {
+/// When there is no such channel, it may not be read, or a value has no meaning.
+pub async fn channel_filter(state: &State, channel: &str, query: &Query) -> Result<Filter, Problem> {
     parameters::channel_named(channel)?;
+    parameters::channel_readable(state).await?;
     let mut filter = Filter { general: true, ..parameters::searching(query)? };
     if filter.text.is_some() && filter.since.is_none() {
         filter.since = Timestamp::from_moment(OffsetDateTime::now_utc() - SEARCHED);

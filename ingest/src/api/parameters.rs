@@ -1,10 +1,12 @@
 //! What a request asks for, read from its query. A value that has no meaning is refused, never guessed.
 
+use hyper::StatusCode;
 use message::Timestamp;
 use time::{Duration, OffsetDateTime};
 
 use crate::cursor::Cursor;
 use crate::filter::Filter;
+use crate::http::State;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 
@@ -85,6 +87,20 @@ pub fn channel_named(channel: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::bad_request(format!("no channel `{channel}`; the channel is `{}`", message::GENERAL_CHANNEL)))
+}
+
+/// Refuses whoever may not read the shared channel. That there is one is no secret.
+///
+/// # Errors
+/// When they may not, or that is not known.
+pub async fn channel_readable(state: &State) -> Result<(), Problem> {
+    if state.viewer.may_read_general().await? {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "you may not read the shared channel; it takes a role with `get` on `agentchannels` named `general` in `agent-comms.dev`",
+    ))
 }
 
 /// How many: by default, and at most, as said.

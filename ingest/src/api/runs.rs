@@ -12,7 +12,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read;
-use crate::read::runs::{RunMatch, RunQuery, RunState, RunSummary};
+use crate::read::runs::{RunQuery, RunState, RunSummary};
 
 /// Runs of a page unless the query says otherwise, and at most.
 pub const LIMITS: (usize, usize) = (50, 200);
@@ -21,7 +21,7 @@ const SKEW: Duration = Duration::hours(1);
 
 /// `GET /api/agents/runs`: newest first.
 pub async fn list(state: &State, query: &Query) -> Result<Answer, Problem> {
-    let page = read::runs::list(&state.pool, &asked(query)?).await?;
+    let page = read::runs::list(&state.pool, &asked(state, query).await?).await?;
     let next = page.next.map(|cursor| cursor.to_string());
     let document = RunList { ok: true, runs: page.runs.iter().map(run::data).collect(), next, partial: page.partial };
     Ok(answer::json_of(&document))
@@ -33,11 +33,11 @@ pub async fn one(state: &State, id: &str, query: &Query) -> Result<Answer, Probl
     Ok(answer::json_of(&OneRun { ok: true, run: run::data(&found) }))
 }
 
-/// Which part of the list a query asks for.
+/// Which part of the list a query asks for, of the runs that may be read.
 ///
 /// # Errors
-/// When a value has no meaning.
-pub fn asked(query: &Query) -> Result<RunQuery, Problem> {
+/// When a value has no meaning, or it is not known what may be read.
+pub async fn asked(state: &State, query: &Query) -> Result<RunQuery, Problem> {
     let mut states = Vec::new();
     for word in query.all("state") {
         states.extend(states_of(word)?);
@@ -46,21 +46,38 @@ pub fn asked(query: &Query) -> Result<RunQuery, Problem> {
         states,
         text: query.first("q").map(ToOwned::to_owned),
         namespace: query.first("namespace").map(ToOwned::to_owned),
+        readable: readable(state, query.first("namespace")).await?,
         before: parameters::cursor(query, "before")?,
         limit: parameters::limit(query, "limit", LIMITS)?.max(1),
     })
 }
 
-/// The run that an id names, in the namespace that the query says; nothing when no such run is known.
+/// The namespaces that a list is limited to by what may be read; nothing where that is all of them.
+async fn readable(state: &State, namespace: Option<&str>) -> Result<Option<Vec<String>>, Problem> {
+    if state.viewer.may_read_all().await? {
+        return Ok(None);
+    }
+    let namespaces = match namespace {
+        Some(namespace) => vec![namespace.to_owned()],
+        None => read::runs::namespaces(&state.pool).await?,
+    };
+    Ok(Some(state.viewer.readable(namespaces).await?))
+}
+
+/// The run that an id names, in the namespace that the query says; nothing when no such run is known that may be read.
 ///
 /// # Errors
 /// When runs of several namespaces have this id and none is named, or when history cannot be read.
 pub async fn find(state: &State, id: &str, query: &Query) -> Result<Option<Box<RunSummary>>, Problem> {
-    match read::runs::by_id(&state.pool, id, query.first("namespace")).await? {
-        RunMatch::None => Ok(None),
-        RunMatch::One(run) => Ok(Some(run)),
-        RunMatch::Several(runs) => {
-            let namespaces: Vec<String> = runs.into_iter().map(|run| run.namespace).collect();
+    let mut known = read::runs::by_id(&state.pool, id, query.first("namespace")).await?;
+    // What may not be read is not there at all, and not named either.
+    let namespaces = known.iter().map(|run| run.namespace.clone()).collect();
+    let readable = state.viewer.readable(namespaces).await?;
+    known.retain(|run| readable.contains(&run.namespace));
+    match known.len() {
+        0 | 1 => Ok(known.pop().map(Box::new)),
+        _ => {
+            let namespaces: Vec<String> = known.into_iter().map(|run| run.namespace).collect();
             let detail =
                 format!("runs of several namespaces are known by `{id}`: {}; name one with namespace=", namespaces.join(", "));
             Err(Problem::new(StatusCode::CONFLICT, detail).with("namespaces", namespaces))

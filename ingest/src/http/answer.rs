@@ -7,7 +7,9 @@ use futures_util::Stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
-use hyper::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
+};
 use hyper::{Response, StatusCode};
 
 use super::problem::Problem;
@@ -68,10 +70,11 @@ pub fn problem(problem: &Problem) -> Answer {
 
 /// Sends the reader elsewhere.
 #[must_use]
-pub fn redirect(location: &'static str) -> Answer {
+pub fn redirect(location: &str) -> Answer {
     let mut answer = whole("text/plain; charset=utf-8", "");
     *answer.status_mut() = StatusCode::SEE_OTHER;
-    answer.headers_mut().insert(LOCATION, HeaderValue::from_static(location));
+    // What a header cannot hold is no link.
+    answer.headers_mut().insert(LOCATION, HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static("/")));
     answer
 }
 
@@ -91,13 +94,13 @@ pub fn secure(headers: &mut HeaderMap) {
     let fixed = [
         ("content-security-policy", CONTENT_SECURITY_POLICY),
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
     ];
     for (name, value) in fixed {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     // What people see must be how things stand; assets and streams say otherwise themselves.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
+use crate::access::Unavailable;
 use crate::read::ReadError;
 
 /// A request that cannot be answered as asked.
@@ -65,6 +66,12 @@ impl Problem {
             document.extend(self.members.clone());
         }
         Bytes::from(document.to_string())
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(error: Unavailable) -> Self {
+        Self::unavailable(error)
     }
 }
 

@@ -1,24 +1,31 @@
 //! Which answer belongs to a request.
 
-use hyper::body::Incoming;
-use hyper::header::{ALLOW, HOST, HeaderValue, RETRY_AFTER};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, Request, StatusCode};
 
 use super::answer::{self, Answer};
 use super::problem::Problem;
 use super::query::{Query, decode};
 use super::routes::{self, Found, Operation};
-use super::{State, host};
+use super::{Server, State, host, login};
+use crate::access::guard::Refused;
 use crate::{api, openapi, pages};
 
-/// Answers a request. Over loopback only names of this machine are answered.
-pub(super) async fn answer(state: &State, loopback: bool, request: Request<Incoming>) -> Answer {
-    let mut answer = match refuse(&request, loopback) {
-        Some(problem) => answer::problem(&problem),
-        None => route(state, &request).await,
+/// Answers a request of somebody at this address.
+pub(super) async fn answer(server: &Server, peer: IpAddr, busy: Arc<()>, request: Request<Incoming>) -> Answer {
+    let is_form = matches!(request.uri().path(), login::IN | login::OUT) && server.access.has_login();
+    let mut answer = match (refuse(server, &request, is_form), server.state.limits.request()) {
+        (Some(problem), _) | (None, Err(problem)) => answer::problem(&problem),
+        (None, Ok(_place)) if is_form => login::answer(server, request).await,
+        (None, Ok(_place)) => enter(server, peer, busy, &request).await,
     };
     if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        let allowed = if is_form { "GET, HEAD, POST" } else { "GET, HEAD" };
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     }
     if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -27,18 +34,58 @@ pub(super) async fn answer(state: &State, loopback: bool, request: Request<Incom
     answer
 }
 
-fn refuse(request: &Request<Incoming>, loopback: bool) -> Option<Problem> {
-    let of_header = || request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    let host = request.uri().authority().map(hyper::http::uri::Authority::as_str).or_else(of_header).unwrap_or_default();
-    if loopback && !host::is_loopback(host) {
+fn refuse(server: &Server, request: &Request<Incoming>, is_form: bool) -> Option<Problem> {
+    let host = host::of(request.uri(), request.headers());
+    if server.only_loopback && !host::is_loopback(host) {
         return Some(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             format!("`{host}` is not served here; an open server answers to localhost, 127.0.0.1 and [::1] alone"),
         ));
     }
+    if is_form {
+        return None;
+    }
     let method = request.method();
-    (method != Method::GET && method != Method::HEAD)
-        .then(|| Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("`{method}` is not served here; this API only reads")))
+    if method != Method::GET && method != Method::HEAD {
+        let detail = format!("`{method}` is not served here; this API only reads");
+        return Some(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail));
+    }
+    (!request.body().is_end_stream()).then(|| Problem::bad_request("a request has no body here"))
+}
+
+/// Lets somebody in, and answers what they ask.
+async fn enter(server: &Server, peer: IpAddr, busy: Arc<()>, request: &Request<Incoming>) -> Answer {
+    let path = request.uri().path();
+    if path.starts_with("/assets/") {
+        return pages::assets::answer(path).unwrap_or_else(|| missing(path));
+    }
+    match server.access.admit(peer, request.headers()).await {
+        Ok(viewer) => route(&server.state.for_viewer(viewer, busy), request).await,
+        Err(refused) => turn_away(server, refused, request),
+    }
+}
+
+/// Programs are told what to show, people are shown where to sign in: a stream is never sent elsewhere.
+fn turn_away(server: &Server, refused: Refused, request: &Request<Incoming>) -> Answer {
+    let path = request.uri().path();
+    let is_page = path == "/" || path == "/agents" || path.starts_with("/agents/");
+    let (problem, challenge) = match refused {
+        Refused::Unavailable => (Problem::from(crate::access::Unavailable), None),
+        Refused::Unknown { .. } if is_page && server.access.has_login() => return answer::redirect(&login::link(request.uri())),
+        Refused::Unknown { shown: false } => (
+            Problem::new(StatusCode::UNAUTHORIZED, "it is not known who asks; show a token"),
+            Some("Bearer realm=\"agent-comms\""),
+        ),
+        Refused::Unknown { shown: true } => (
+            Problem::new(StatusCode::UNAUTHORIZED, "the token is not taken: it has ended, is for another audience, or is none"),
+            Some("Bearer realm=\"agent-comms\", error=\"invalid_token\""),
+        ),
+    };
+    let mut answer = if is_page { page_of(&problem, path) } else { answer::problem(&problem) };
+    if let Some(challenge) = challenge {
+        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    answer
 }
 
 async fn route(state: &State, request: &Request<Incoming>) -> Answer {
@@ -54,23 +101,24 @@ async fn route(state: &State, request: &Request<Incoming>) -> Answer {
         ["agents"] => pages::show::runs(state, &query).await,
         ["agents", "general"] => pages::show::general(state, &query).await,
         ["agents", run] => pages::show::run(state, run, &query).await,
-        ["assets", _] => return pages::assets::answer(path).unwrap_or_else(|| missing(path)),
         ["api", ..] => return missing(path),
         _ => Err(Problem::not_found(format!("nothing is at `{path}`"))),
     };
-    page.unwrap_or_else(|problem| {
-        let mut answer = answer::html(pages::problem::render(&problem, path));
-        *answer.status_mut() = problem.status;
-        answer
-    })
+    page.unwrap_or_else(|problem| page_of(&problem, path))
+}
+
+fn page_of(problem: &Problem, path: &str) -> Answer {
+    let mut answer = answer::html(pages::problem::render(problem, path));
+    *answer.status_mut() = problem.status;
+    answer
 }
 
 async fn api_answer(state: &State, found: &Found<'_>, query: &Query, request: &Request<Incoming>) -> Result<Answer, Problem> {
     // Every path has as many parts as its route says.
     let part = found.parts.first().copied().unwrap_or_default();
     match found.route.operation {
-        Operation::Events => api::events::messages(state, query, request.headers()),
-        Operation::RunEvents => Ok(api::events::runs(state, query)),
+        Operation::Events => api::events::messages(state, query, request.headers()).await,
+        Operation::RunEvents => api::events::runs(state, query),
         Operation::Runs => api::runs::list(state, query).await,
         Operation::Run => api::runs::one(state, part, query).await,
         Operation::RunMessages => api::messages::of_run(state, part, query).await,

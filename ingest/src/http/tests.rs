@@ -8,26 +8,32 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{State, serve_within};
+use super::connection::Patience;
+use super::limits::{Limits, Most};
+use super::session::Drain;
+use super::{Server, State};
+use crate::access::Access;
 use crate::consume::life::Life;
 use crate::live::Hub;
 use crate::settled::Settled;
 
 /// A server whose database is away: what is asked here needs none.
 async fn start() -> (SocketAddr, CancellationToken, JoinHandle<()>) {
-    start_within(super::WRITE_TIMEOUT).await
+    start_with(Most::default(), Patience::default(), Duration::ZERO).await
 }
 
-async fn start_within(write_timeout: Duration) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+async fn start_with(most: Most, patience: Patience, drain: Duration) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
     let config: tokio_postgres::Config = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
     let manager = deadpool_postgres::Manager::new(config, tokio_postgres::NoTls);
     let pool = deadpool_postgres::Pool::builder(manager).build().unwrap();
     let stop = CancellationToken::new();
     let settled = watch::Sender::new(Settled::default()).subscribe();
-    let live = Hub::new(pool.clone(), settled.clone(), Arc::new(Life::new(None)), stop.clone());
+    let live = Hub::new(pool.clone(), settled.clone(), Arc::new(Life::new(None)), CancellationToken::new());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let served = tokio::spawn(serve_within(listener, State { pool, live, settled }, stop.clone(), write_timeout));
+    let state = State::new(pool, live, settled, Limits::new(most), Drain { stop: stop.clone(), time: drain });
+    let server = Server { patience, ..Server::new(state, Access::Open) };
+    let served = tokio::spawn(server.serve(listener, None));
     (address, stop, served)
 }
 
@@ -99,7 +105,8 @@ async fn an_open_stream_ends_with_the_token() {
 
 #[tokio::test]
 async fn a_connection_whose_other_end_takes_nothing_is_ended() {
-    let (address, stop, served) = start_within(Duration::from_millis(300)).await;
+    let (address, stop, served) =
+        start_with(Most::default(), Patience { write: Duration::from_millis(300), ..Patience::default() }, Duration::ZERO).await;
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
     let mut stream = socket.connect(address).await.unwrap();

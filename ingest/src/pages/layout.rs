@@ -10,6 +10,7 @@ pub(super) enum Here {
     Runs,
     Run,
     General,
+    Login,
 }
 
 /// A page from its parts.

@@ -92,21 +92,23 @@ pub async fn oldest_of_newest(pool: &Pool, filter: &Filter, up_to: Cursor, limit
     found.map(|row| row::cursor(&row, "epoch", "stream_seq")).transpose()
 }
 
-/// A message with up to `context` neighbours on each side: of its run, or of the shared channel where no run is vouched for.
-/// Nothing beyond `up_to` is told, and nothing at all when there is no such message.
+/// A message with up to `context` neighbours on each side, of those that match. Nothing beyond `up_to` is told.
 ///
 /// # Errors
 /// When PostgreSQL cannot answer.
-pub async fn around(pool: &Pool, cursor: Cursor, context: usize, up_to: Cursor) -> Result<Option<Surroundings>, ReadError> {
-    let Some(message) = one(pool, cursor, up_to).await? else {
-        return Ok(None);
-    };
-    let filter = neighbourhood(&message);
-    let Page { mut messages, older } = before(pool, &filter, Some(cursor), up_to, context).await?;
-    let newer = after(pool, &filter, cursor, up_to, context).await?;
+pub async fn around(
+    pool: &Pool,
+    message: StoredMessage,
+    filter: &Filter,
+    context: usize,
+    up_to: Cursor,
+) -> Result<Surroundings, ReadError> {
+    let cursor = message.cursor;
+    let Page { mut messages, older } = before(pool, filter, Some(cursor), up_to, context).await?;
+    let newer = after(pool, filter, cursor, up_to, context).await?;
     messages.push(message);
     messages.extend(newer.messages);
-    Ok(Some(Surroundings { messages, older, newer: newer.more }))
+    Ok(Surroundings { messages, older, newer: newer.more })
 }
 
 /// The message at a position, unless that is beyond `up_to`.
@@ -293,7 +295,9 @@ pub(super) fn like_pattern(text: &str) -> String {
     pattern
 }
 
-fn neighbourhood(message: &StoredMessage) -> Filter {
+/// Where a message stands: in its run, or in the shared channel where no run is vouched for.
+#[must_use]
+pub fn neighbourhood(message: &StoredMessage) -> Filter {
     if !message.verified {
         return Filter { general: true, ..Filter::default() };
     }

@@ -23,6 +23,8 @@ pub struct RunQuery {
     pub text: Option<String>,
     /// Only this namespace.
     pub namespace: Option<String>,
+    /// Only these namespaces, where some may not be read.
+    pub readable: Option<Vec<String>>,
     /// Only runs whose last message is below this position.
     pub before: Option<Cursor>,
     /// How many at most.
@@ -38,17 +40,6 @@ pub struct RunPage {
     pub next: Option<Cursor>,
     /// Whether it ended for having looked at many runs that are not wanted, and not because it was full.
     pub partial: bool,
-}
-
-/// What an id stands for.
-#[derive(Debug, Clone)]
-pub enum RunMatch {
-    /// No run that is known.
-    None,
-    /// One run; the latest where an outer system's id names several in one namespace.
-    One(Box<RunSummary>),
-    /// Runs of several namespaces: the question needs a namespace.
-    Several(Vec<RunSummary>),
 }
 
 /// How many runs are looked at for one page when only some states or a text are wanted: the state is not in the table, since
@@ -89,18 +80,21 @@ pub async fn list(pool: &Pool, query: &RunQuery) -> Result<RunPage, ReadError> {
 async fn floor(pool: &Pool, query: &RunQuery) -> Result<Option<Cursor>, ReadError> {
     let mut client = pool.get().await?;
     let sql = "SELECT last_epoch, last_seq FROM workflow_comms.runs WHERE (last_epoch, last_seq) < ($1, $2) \
-               AND ($3::text IS NULL OR workflow_namespace = $3) ORDER BY last_epoch DESC, last_seq DESC OFFSET $4 LIMIT 1";
+               AND ($3::text IS NULL OR workflow_namespace = $3) AND ($5::text[] IS NULL OR workflow_namespace = ANY($5)) \
+               ORDER BY last_epoch DESC, last_seq DESC OFFSET $4 LIMIT 1";
     let before = query.before.unwrap_or(LAST);
-    let parameters: [&(dyn ToSql + Sync); 4] = [&before.epoch, &before.sequence, &query.namespace, &(MOST_LOOKED_AT - 1)];
+    let skipped = MOST_LOOKED_AT - 1;
+    let parameters: [&(dyn ToSql + Sync); 5] = [&before.epoch, &before.sequence, &query.namespace, &skipped, &query.readable];
     let found = ask(&mut client, sql, &parameters, query.text.is_some()).await?;
     found.first().map(|row| row::cursor(row, "last_epoch", "last_seq")).transpose()
 }
 
-/// The run of this uid, or of this name where its uid is unknown, or of an outer system's id.
+/// The runs of this uid, or of this name where its uid is unknown, or of an outer system's id: one of each namespace, the
+/// latest where an outer system's id names several in one.
 ///
 /// # Errors
 /// When PostgreSQL cannot answer.
-pub async fn by_id(pool: &Pool, id: &str, namespace: Option<&str>) -> Result<RunMatch, ReadError> {
+pub async fn by_id(pool: &Pool, id: &str, namespace: Option<&str>) -> Result<Vec<RunSummary>, ReadError> {
     let condition = "(r.workflow_uid = $1 AND $1 NOT IN ('', 'unknown') OR r.run_id = $1 \
          OR r.workflow_name = $1 AND r.run_key = 'name:' || $1) AND ($2::text IS NULL OR r.workflow_namespace = $2)";
     let runs = select(pool, condition, 100, &[&id, &namespace], false).await?;
@@ -114,11 +108,23 @@ pub async fn by_id(pool: &Pool, id: &str, namespace: Option<&str>) -> Result<Run
             Some(_) => {}
         }
     }
-    Ok(match each.len() {
-        0 => RunMatch::None,
-        1 => each.pop().map_or(RunMatch::None, |run| RunMatch::One(Box::new(run))),
-        _ => RunMatch::Several(each),
-    })
+    Ok(each)
+}
+
+/// Every namespace of which a run is known, in alphabetical order.
+///
+/// # Errors
+/// When PostgreSQL cannot answer.
+pub async fn namespaces(pool: &Pool) -> Result<Vec<String>, ReadError> {
+    // From one to the next by the index: the cost is that of the namespaces, not that of the runs.
+    let sql = "WITH RECURSIVE known AS (\
+         (SELECT workflow_namespace AS name FROM workflow_comms.runs ORDER BY workflow_namespace LIMIT 1) UNION ALL \
+         SELECT (SELECT r.workflow_namespace FROM workflow_comms.runs r WHERE r.workflow_namespace > known.name \
+         ORDER BY r.workflow_namespace LIMIT 1) FROM known WHERE known.name IS NOT NULL) \
+         SELECT name FROM known WHERE name IS NOT NULL";
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(sql).await?;
+    client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// The runs of these keys, those that are known.
@@ -149,9 +155,9 @@ async fn chunk_of(
     let condition = "(r.last_epoch, r.last_seq) < ($1, $2) AND (r.last_epoch, r.last_seq) >= ($5, $6) \
          AND ($3::text IS NULL OR r.workflow_namespace = $3) \
          AND ($4::text IS NULL OR r.workflow_name ILIKE $4 OR r.workflow_uid ILIKE $4 OR r.run_id ILIKE $4 \
-         OR r.preview ILIKE $4 OR r.agents::text ILIKE $4)";
-    let parameters: [&(dyn ToSql + Sync); 6] =
-        [&before.epoch, &before.sequence, &query.namespace, &pattern, &floor.epoch, &floor.sequence];
+         OR r.preview ILIKE $4 OR r.agents::text ILIKE $4) AND ($7::text[] IS NULL OR r.workflow_namespace = ANY($7))";
+    let parameters: [&(dyn ToSql + Sync); 7] =
+        [&before.epoch, &before.sequence, &query.namespace, &pattern, &floor.epoch, &floor.sequence, &query.readable];
     select(pool, condition, limit, &parameters, pattern.is_some()).await
 }
 

@@ -13,14 +13,14 @@ use futures_util::stream::{self, BoxStream};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use service::admin::Readiness;
+use service::tls::files::{Files, Seen};
+use service::tls::served::Served;
 use tokio_util::sync::CancellationToken;
 
 use super::bundle::{self, Entry};
-use super::files::{Files, Seen};
 use super::material::Certificate;
 use super::metrics::CertificateMetrics;
 use super::policy::Lifetimes;
-use super::served::Served;
 use super::store::Store;
 
 /// The condition of readiness.

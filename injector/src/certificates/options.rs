@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+use service::tls::files::{Files, Seen};
 
-use super::files::{Files, Seen};
 use super::keeper::Source;
 use super::policy::Lifetimes;
 use super::store::Store;

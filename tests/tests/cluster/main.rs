@@ -1,4 +1,4 @@
-//! The injector in front of a real API server.
+//! The injector and ingest with a real API server.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,6 +17,7 @@ mod misses;
 mod mounted;
 mod others;
 mod owners;
+mod reading;
 mod rotation;
 mod schema;
 mod shipped;

@@ -86,7 +86,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, mischief: Mischief
 /// Starts the other webhook and has it called for the pods of this ground, after ours.
 async fn start(ground: &Ground, mischief: Mischief) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let served = injector::certificates::served::Served::default();
+    let served = service::tls::served::Served::default();
     let key = service::tls::certified_key(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
     served.swap(Arc::new(key));
     let acceptor = TlsAcceptor::from(Arc::new(service::tls::server_config(Arc::new(served), &["h2", "http/1.1"]).unwrap()));

@@ -31,7 +31,7 @@ impl Files {
         if content == seen.0 {
             return Ok(None);
         }
-        let certified = service::tls::certified_key(&certificate, &key).with_context(|| {
+        let certified = super::certified_key(&certificate, &key).with_context(|| {
             format!("certificate `{}` and key `{}` cannot be used", self.certificate.display(), self.key.display())
         })?;
         seen.0 = content;

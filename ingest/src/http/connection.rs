@@ -1,0 +1,159 @@
+//! One connection: who is at its other end, and how long it may do nothing.
+//!
+//! Nobody holds a connection for long by being slow: not in the handshake, not with the head of a request, not by asking
+//! nothing, not by taking nothing of what is sent.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::Server;
+use super::router;
+
+/// How long a client may take for the handshake, and for the head of a request. An HTTP/1.1 connection is idle no longer.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long an HTTP/2 connection may be without a request.
+const IDLE: Duration = Duration::from_secs(60);
+/// The longest head of a request: a link with 20 runs and every filter fits many times. It has at most 100 headers.
+const HEAD_BYTES: u32 = 32 * 1024;
+/// Requests of one HTTP/2 connection at once: a browser with many tabs open.
+const AT_ONCE: u32 = 100;
+/// How often the other end of an HTTP/2 connection has to show that it is there, and within what time.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// What is told to whom there is no room for.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How long a connection may be slow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For a handshake or a head.
+    pub(super) head: Duration,
+    /// Without a request.
+    pub(super) idle: Duration,
+    /// How long the other end may take nothing of what is sent: a viewer that is merely slow takes a little now and then, one
+    /// that is gone or stopped holds memory of ours, and comes back by itself.
+    pub(super) write: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: HEAD, idle: IDLE, write: Duration::from_secs(30) }
+    }
+}
+
+/// Says that there is no room, as far as that can be said without waiting.
+pub(super) async fn refuse(mut stream: TcpStream, encrypted: bool) {
+    if !encrypted {
+        // Whoever does not take it is closed all the same.
+        drop(tokio::time::timeout(Duration::from_secs(1), stream.write_all(FULL)).await);
+    }
+}
+
+/// Answers until the other end leaves, is too slow, or `closing` is cancelled and open requests have ended.
+pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, acceptor: Option<TlsAcceptor>, closing: CancellationToken) {
+    // Whoever left already is nobody.
+    let peer = stream.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
+    let mut stream = Box::pin(TimeoutStream::new(stream));
+    stream.as_mut().set_write_timeout_pinned(Some(server.patience.write));
+    let Some(acceptor) = acceptor else { return talk(server, stream, peer, closing).await };
+    match tokio::time::timeout(server.patience.head, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => talk(server, stream, peer, closing).await,
+        Ok(Err(error)) => tracing::debug!(%error, "tls handshake failed"),
+        Err(_) => tracing::debug!("no tls handshake in time"),
+    }
+}
+
+async fn talk<S>(server: Arc<Server>, stream: S, peer: IpAddr, closing: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let patience = server.patience;
+    let activity = Arc::new(Activity::default());
+    let answer = {
+        let activity = activity.clone();
+        service_fn(move |request| {
+            activity.begin();
+            let (server, busy) = (server.clone(), activity.busy.clone());
+            async move { Ok::<_, Infallible>(router::answer(&server, peer, busy, request).await) }
+        })
+    };
+    let builder = builder(patience.head);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = activity.silence(patience) => None,
+        () = closing.cancelled() => None,
+    };
+    let ended = if let Some(ended) = ended {
+        Ok(ended)
+    } else {
+        connection.as_mut().graceful_shutdown();
+        tokio::time::timeout(patience.head, connection).await
+    };
+    if let Ok(Err(error)) = ended {
+        tracing::debug!(error, "connection ended");
+    }
+}
+
+/// What a connection is used for.
+#[derive(Debug)]
+struct Activity {
+    opened: Instant,
+    /// When the last request began, in milliseconds after `opened`; 0 for never.
+    last: AtomicU64,
+    /// Others hold it while they are answering on this connection.
+    busy: Arc<()>,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self { opened: Instant::now(), last: AtomicU64::new(0), busy: Arc::default() }
+    }
+}
+
+impl Activity {
+    fn begin(&self) {
+        let after = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(after.max(1), Ordering::Relaxed);
+    }
+
+    /// Waits until nothing was asked for too long, and nothing is being answered.
+    async fn silence(&self, patience: Patience) {
+        loop {
+            let last = self.last.load(Ordering::Relaxed);
+            let allowed = if last == 0 { patience.head } else { patience.idle };
+            let is_busy = Arc::strong_count(&self.busy) > 1;
+            let until = self.opened + Duration::from_millis(last) + allowed;
+            if !is_busy && until <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(if is_busy { Instant::now() + allowed } else { until }).await;
+        }
+    }
+}
+
+fn builder(head: Duration) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEAD_BYTES as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(AT_ONCE)
+        .max_header_list_size(HEAD_BYTES)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    builder
+}

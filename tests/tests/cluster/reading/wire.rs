@@ -1,0 +1,112 @@
+//! Requests over TLS, and event streams as they come.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+pub type Body = Full<Bytes>;
+
+/// How long an answer may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A request without a body.
+pub fn get(api: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
+    request("GET", api, path, headers, "")
+}
+
+/// A request.
+pub fn request(method: &str, api: SocketAddr, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path).header("host", api.to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()
+}
+
+/// A TLS connection that speaks one of these protocols.
+pub async fn connect(
+    api: SocketAddr,
+    roots: &Arc<rustls::RootCertStore>,
+    protocols: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots.clone()).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(api).await?).await
+}
+
+/// Sends a request over a connection of its own.
+pub async fn send(api: SocketAddr, roots: &Arc<rustls::RootCertStore>, request: Request<Body>) -> Response<Incoming> {
+    let stream = connect(api, roots, &["http/1.1"]).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    tokio::time::timeout(PATIENCE, sender.send_request(request)).await.expect("an answer").unwrap()
+}
+
+/// HTTP/2 over a connection of its own.
+pub async fn http2(api: SocketAddr, roots: &Arc<rustls::RootCertStore>) -> http2::SendRequest<Body> {
+    let stream = connect(api, roots, &["h2"]).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// The body of an event stream.
+pub struct Events {
+    body: Incoming,
+    pub text: String,
+}
+
+impl Events {
+    pub fn of(answer: Response<Incoming>) -> Self {
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        Self { body: answer.into_body(), text: String::new() }
+    }
+
+    /// Reads until this is in what came.
+    pub async fn until(&mut self, wanted: &str) {
+        let read = async {
+            while !self.text.contains(wanted) {
+                let Some(frame) = self.body.frame().await else { panic!("the stream ended without `{wanted}`: {}", self.text) };
+                self.take(&frame.unwrap().into_data().unwrap());
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, read).await.is_ok();
+        assert!(found, "no `{wanted}` in time: {}", self.text);
+    }
+
+    /// Reads to the end, which is one in order.
+    pub async fn to_the_end(&mut self) {
+        let read = async {
+            while let Some(frame) = self.body.frame().await {
+                self.take(&frame.unwrap().into_data().unwrap());
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, read).await.is_ok();
+        assert!(ended, "the stream goes on: {}", self.text);
+    }
+
+    fn take(&mut self, data: &[u8]) {
+        self.text.push_str(std::str::from_utf8(data).unwrap());
+    }
+}
+
+/// Whether the admin port says ready.
+pub async fn is_ready(admin: SocketAddr) -> bool {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(TcpStream::connect(admin).await.unwrap())).await.unwrap();
+    tokio::spawn(connection);
+    sender.send_request(get(admin, "/readyz", &[])).await.unwrap().status().is_success()
+}
