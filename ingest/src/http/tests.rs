@@ -27,14 +27,14 @@ async fn start_with(most: Most, patience: Patience, drain: Duration) -> (SocketA
     let manager = deadpool_postgres::Manager::new(config, tokio_postgres::NoTls);
     let pool = deadpool_postgres::Pool::builder(manager).build().unwrap();
     let stop = CancellationToken::new();
-    let settled = watch::Sender::new(Settled::default()).subscribe();
+    // Whoever waits for it waits as long as if the stream were away.
+    let settled = Box::leak(Box::new(watch::Sender::new(Settled::default()))).subscribe();
     let live = Hub::new(pool.clone(), settled.clone(), Arc::new(Life::new(None)), CancellationToken::new());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let state = State::new(pool, live, settled, Limits::new(most), Drain { stop: stop.clone(), time: drain });
     let server = Server { patience, ..Server::new(state, Access::Open) };
-    let served = tokio::spawn(server.serve(listener, None));
-    (address, stop, served)
+    (address, stop, tokio::spawn(server.serve(listener, None)))
 }
 
 async fn ask(address: SocketAddr, method: &str, path: &str, host: &str) -> String {
@@ -48,7 +48,7 @@ async fn ask(address: SocketAddr, method: &str, path: &str, host: &str) -> Strin
 
 #[tokio::test]
 async fn what_is_refused_is_a_problem_with_every_protection() {
-    let (address, stop, served) = start().await;
+    let (address, stop, ending) = start().await;
     let cases = [
         ("GET", "/agents", "evil.example", "421 Misdirected Request"),
         ("POST", "/agents", "localhost", "405 Method Not Allowed"),
@@ -66,23 +66,23 @@ async fn what_is_refused_is_a_problem_with_every_protection() {
         }
     }
     stop.cancel();
-    served.await.unwrap();
+    ending.await.unwrap();
 }
 
 #[tokio::test]
 async fn the_root_leads_to_the_runs_and_a_page_that_cannot_be_shown_is_a_page() {
-    let (address, stop, served) = start().await;
+    let (address, stop, ending) = start().await;
     let answer = ask(address, "GET", "/", "localhost").await;
     assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("location: /agents\r\n"), "{answer}");
     let answer = ask(address, "GET", "/agents", "localhost").await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("text/html") && answer.contains("<h2>"), "{answer}");
     stop.cancel();
-    served.await.unwrap();
+    ending.await.unwrap();
 }
 
 #[tokio::test]
 async fn an_open_stream_ends_with_the_token() {
-    let (address, stop, served) = start().await;
+    let (address, stop, ending) = start().await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /api/agents/events?channel=general HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = String::new();
@@ -96,7 +96,7 @@ async fn an_open_stream_ends_with_the_token() {
         assert!(answer.contains(header), "{header} in {answer}");
     }
     stop.cancel();
-    tokio::time::timeout(Duration::from_secs(2), served).await.expect("the server waits for its streams").unwrap();
+    tokio::time::timeout(Duration::from_secs(2), ending).await.expect("the server waits for its streams").unwrap();
     let mut rest = String::new();
     stream.read_to_string(&mut rest).await.unwrap();
     let last = rest.lines().filter_map(|line| line.strip_prefix("retry: ")).next_back().expect("when to come back");
@@ -105,7 +105,7 @@ async fn an_open_stream_ends_with_the_token() {
 
 #[tokio::test]
 async fn a_connection_whose_other_end_takes_nothing_is_ended() {
-    let (address, stop, served) =
+    let (address, stop, ending) =
         start_with(Most::default(), Patience { write: Duration::from_millis(300), ..Patience::default() }, Duration::ZERO).await;
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
@@ -118,5 +118,181 @@ async fn a_connection_whose_other_end_takes_nothing_is_ended() {
     };
     tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the server ends the connection");
     stop.cancel();
-    served.await.unwrap();
+    ending.await.unwrap();
+}
+
+/// Reads an event stream's answer until it has begun.
+async fn open_stream(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /api/agents/events?runId=a HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    while !answer.contains("\r\n\r\n") {
+        let mut part = [0; 4096];
+        let length = stream.read(&mut part).await.unwrap();
+        assert!(length > 0, "the stream ended early: {answer}");
+        answer.push_str(&String::from_utf8_lossy(&part[..length]));
+    }
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    stream
+}
+
+#[tokio::test]
+async fn a_client_that_sends_slowly_or_nothing_is_left() {
+    let patience = Patience { head: Duration::from_millis(300), ..Patience::default() };
+    let (address, stop, ending) = start_with(Most::default(), patience, Duration::ZERO).await;
+    let silent = TcpStream::connect(address).await.unwrap();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    let mut preface = TcpStream::connect(address).await.unwrap();
+    // As far as the head of HTTP/2, and not a request further.
+    preface.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let trickle = async {
+        while slow.write_all(b"G").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), trickle).await.expect("the slow one is left");
+    for mut stream in [silent, preface] {
+        let mut rest = Vec::new();
+        tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest))
+            .await
+            .expect("the silent one is left")
+            .unwrap();
+    }
+    stop.cancel();
+    ending.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_nothing_any_more_is_closed_and_one_with_a_stream_is_not() {
+    let patience = Patience { head: Duration::from_millis(400), idle: Duration::from_millis(400), ..Patience::default() };
+    let (address, stop, ending) = start_with(Most::default(), patience, Duration::ZERO).await;
+    let mut stream = open_stream(address).await;
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(Duration::from_secs(20), idle.read_to_string(&mut answer))
+        .await
+        .expect("the idle one is closed")
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+    // Longer than either time.
+    let mut part = [0; 4096];
+    let mut text = String::new();
+    while let Ok(length) = tokio::time::timeout(Duration::from_secs(2), stream.read(&mut part)).await {
+        let length = length.unwrap();
+        assert!(length > 0, "the stream was closed: {text}");
+        text.push_str(&String::from_utf8_lossy(&part[..length]));
+    }
+    stop.cancel();
+    ending.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_refused_with_a_time_to_come_back() {
+    let most = Most { streams: 2, requests: 2, ..Most::default() };
+    let (address, stop, ending) = start_with(most, Patience::default(), Duration::ZERO).await;
+    let streams = (open_stream(address).await, open_stream(address).await);
+    let refused = ask(address, "GET", "/api/agents/events?runId=a", "localhost").await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 1\r\n"), "{refused}");
+    assert!(refused.contains("2 streams are open") && refused.contains("application/problem+json"), "{refused}");
+    // Both wait for a database that is away.
+    let waiting: Vec<_> =
+        (0..2).map(|_| tokio::spawn(async move { ask(address, "GET", "/agents/general", "localhost").await })).collect();
+    let full = async {
+        loop {
+            let answer = ask(address, "GET", "/", "localhost").await;
+            if answer.contains("2 requests are being answered") {
+                return answer;
+            }
+            assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+        }
+    };
+    let full = tokio::time::timeout(Duration::from_secs(20), full).await.expect("requests have a limit too");
+    assert!(full.starts_with("HTTP/1.1 503") && full.contains("retry-after: 1\r\n"), "{full}");
+    for waiting in waiting {
+        assert!(waiting.await.unwrap().starts_with("HTTP/1.1 503"));
+    }
+    drop(streams);
+    // Four connections are busy at most, and one more may be idle: what comes then is told at once.
+    let mut open = Vec::new();
+    let full = async {
+        loop {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let mut answer = String::new();
+            let told = tokio::time::timeout(Duration::from_millis(300), stream.read_to_string(&mut answer)).await;
+            if told.is_ok() {
+                return answer;
+            }
+            open.push(stream);
+        }
+    };
+    let full = tokio::time::timeout(Duration::from_secs(20), full).await.expect("connections have a limit too");
+    assert!(full.starts_with("HTTP/1.1 503") && full.contains("retry-after: 5"), "{full}");
+    stop.cancel();
+    ending.await.unwrap();
+}
+
+#[tokio::test]
+async fn bodies_and_long_heads_are_not_taken() {
+    let (address, stop, ending) = start().await;
+    let send = async |request: String| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // The server may answer before it has everything.
+        drop(stream.write_all(request.as_bytes()).await);
+        let mut answer = Vec::new();
+        drop(stream.read_to_end(&mut answer).await);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let head = "GET /agents HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let with_body = send(format!("{head}Content-Length: 3\r\n\r\nabc")).await;
+    assert!(with_body.starts_with("HTTP/1.1 400") && with_body.contains("has no body here"), "{with_body}");
+    let long = send(format!("{head}X: {}\r\n\r\n", "a".repeat(64 * 1024))).await;
+    assert!(long.starts_with("HTTP/1.1 431"), "{long}");
+    let many = send(format!("{head}{}\r\n", "X: a\r\n".repeat(200))).await;
+    assert!(many.starts_with("HTTP/1.1 431"), "{many}");
+    stop.cancel();
+    ending.await.unwrap();
+}
+
+#[tokio::test]
+async fn streams_end_one_after_the_other_when_the_server_stops() {
+    const STREAMS: usize = 20;
+    let drain = Duration::from_secs(2);
+    let (address, stop, ending) = start_with(Most::default(), Patience::default(), drain).await;
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS {
+        streams.push(open_stream(address).await);
+    }
+    let started = std::time::Instant::now();
+    stop.cancel();
+    // Meanwhile others are answered, and no stream begins.
+    assert!(ask(address, "GET", "/", "localhost").await.starts_with("HTTP/1.1 303"));
+    let refused = ask(address, "GET", "/api/agents/events?runId=a", "localhost").await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("stopping"), "{refused}");
+    let ends = streams.into_iter().map(|mut stream| {
+        tokio::spawn(async move {
+            let mut rest = String::new();
+            // The last part of the answer; the connection may go on.
+            while !rest.ends_with("\r\n0\r\n\r\n") {
+                let mut part = [0; 4096];
+                let length = stream.read(&mut part).await.unwrap();
+                assert!(length > 0, "the stream broke off: {rest}");
+                rest.push_str(&String::from_utf8_lossy(&part[..length]));
+            }
+            let again = rest.lines().filter_map(|line| line.strip_prefix("retry: ")).next_back().expect("when to come back");
+            (started.elapsed(), again.parse::<u32>().unwrap())
+        })
+    });
+    let mut ended = Vec::new();
+    for end in ends.collect::<Vec<_>>() {
+        ended.push(end.await.unwrap());
+    }
+    ending.await.unwrap();
+    let (first, last) = (ended.iter().min().unwrap().0, ended.iter().max().unwrap().0);
+    // Twenty random shares of two seconds are nearer to each other than half a second once in 10^10.
+    assert!(last > first + drain / 4, "all ended between {first:?} and {last:?}");
+    assert!(last < drain + Duration::from_secs(5), "the last ended after {last:?}");
+    ended.sort_by_key(|(_, again)| *again);
+    ended.dedup_by_key(|(_, again)| *again);
+    assert!(ended.len() > STREAMS / 2, "they are told the same time to come back: {ended:?}");
 }

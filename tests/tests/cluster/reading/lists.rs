@@ -3,28 +3,155 @@
 use hyper::StatusCode;
 use serde_json::Value;
 
-use super::ground::Ground;
+use super::ground::{AUDIENCE, Ground, make_namespace};
+use crate::ground::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_shows_nothing_or_something_else_is_not_let_in() {
     let ground = Ground::new("stranger").await;
     let reader = ground.reader("reader").await;
-    let answer = ground.ask("/api/agents/runs", &[]).await;
-    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(answer.headers()["www-authenticate"], "Bearer realm=\"agent-comms\"");
-    assert_eq!(answer.headers()["content-type"], "application/problem+json");
-
-    // Known, though it may read nothing.
     let token = reader.token().await;
+    let (head, _) = token.rsplit_once('.').unwrap();
+    let forged = format!("{head}.c2lnbmF0dXJl");
+    let for_another = reader.token_for("https://kubernetes.default.svc.cluster.local", None).await;
+    for path in ["/api/agents/runs", "/api/agents/events?channel=general", "/api/agents/runs/events", "/openapi.json"] {
+        let answer = ground.ask(path, &[]).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(answer.headers()["www-authenticate"], "Bearer realm=\"agent-comms\"");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        for wrong in ["Bearer nonsense", &format!("Bearer {forged}"), &format!("Bearer {for_another}"), &format!("Basic {token}")]
+        {
+            let answer = ground.ask(path, &[("authorization", wrong)]).await;
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path} {wrong}");
+            assert!(answer.headers()["www-authenticate"].to_str().unwrap().contains("invalid_token"));
+        }
+        // What a proxy would say proves nothing where no proxy is trusted.
+        let claimed = ground.ask(path, &[("x-forwarded-user", "admin"), ("x-forwarded-groups", "system:masters")]).await;
+        assert_eq!(claimed.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+    // Known, though it may read nothing.
     let (status, runs) = ground.get(&token, "/api/agents/runs").await;
     assert_eq!((status, &runs["runs"]), (StatusCode::OK, &Value::Array(Vec::new())), "{runs}");
+    ground.stopped().await;
+}
 
-    let (head, _) = token.rsplit_once('.').unwrap();
-    let for_another = reader.token_for("https://kubernetes.default.svc.cluster.local", None).await;
-    for wrong in ["nonsense", &format!("{head}.c2lnbmF0dXJl"), &for_another] {
-        let answer = ground.ask("/api/agents/runs", &[("authorization", &format!("Bearer {wrong}"))]).await;
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{wrong}");
-        assert!(answer.headers()["www-authenticate"].to_str().unwrap().contains("invalid_token"));
+/// The namespaces of a list of runs.
+fn namespaces(list: &Value) -> Vec<&str> {
+    list["runs"].as_array().unwrap().iter().map(|run| run["workflow_namespace"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_read_is_not_there_and_not_named() {
+    let ground = Ground::new("lists").await;
+    for namespace in ["lists-own", "lists-other"] {
+        make_namespace(&ground.client, namespace).await;
     }
+    let reader = ground.reader("reader").await;
+    reader.may_read("lists-own").await;
+    let token = reader.token().await;
+    let own = ground.say("lists-own", "mine", "a word of mine").await;
+    let other = ground.say("lists-other", "theirs", "a word of theirs").await;
+    let general = ground.say_to_all("lists-other", "theirs", "a word to all").await;
+    ground.stored(general).await;
+
+    let (_, list) = ground.get(&token, "/api/agents/runs").await;
+    assert_eq!(namespaces(&list), ["lists-own"], "{list}");
+    let (_, list) = ground.get(&token, "/api/agents/runs?q=word&namespace=lists-other").await;
+    assert_eq!(namespaces(&list), [""; 0]);
+    // An id that both know names one run for whoever may read one.
+    let (status, run) = ground.get(&token, "/api/agents/runs/shared-alias").await;
+    assert_eq!((status, run["workflow_namespace"].as_str()), (StatusCode::OK, Some("lists-own")), "{run}");
+    let allowed = [
+        "/api/agents/runs/mine-uid".to_owned(),
+        "/api/agents/runs/mine-uid/messages".to_owned(),
+        "/api/agents/runs/mine-uid/messages/export.jsonl".to_owned(),
+        format!("/api/agents/messages/1.{own}"),
+        format!("/api/agents/messages/1.{own}/content"),
+    ];
+    for path in &allowed {
+        let (status, document) = ground.get(&token, path).await;
+        assert!(status.is_success(), "{path}: {document}");
+    }
+    let hidden = [
+        "/api/agents/runs/theirs-uid".to_owned(),
+        "/api/agents/runs/theirs-uid?namespace=lists-other".to_owned(),
+        "/api/agents/runs/theirs-uid/messages".to_owned(),
+        "/api/agents/runs/theirs-uid/messages/export.jsonl".to_owned(),
+        format!("/api/agents/messages/1.{other}"),
+        format!("/api/agents/messages/1.{other}/content"),
+        format!("/api/agents/messages/1.{general}"),
+        format!("/api/agents/messages/1.{general}/content"),
+    ];
+    for path in &hidden {
+        let (status, document) = ground.get(&token, path).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}: {document}");
+        // Word for word what is said of what nobody has ever heard of.
+        let unknown = path
+            .replace("theirs-uid", "nobody-uid")
+            .replace(&format!("1.{other}"), "1.900")
+            .replace(&format!("1.{general}"), "1.900");
+        let (_, of_unknown) = ground.get(&token, &unknown).await;
+        let text = |document: &Value| {
+            document
+                .to_string()
+                .replace("theirs-uid", "nobody-uid")
+                .replace(&format!("1.{other}"), "1.900")
+                .replace(&format!("1.{general}"), "1.900")
+        };
+        assert_eq!(text(&document), text(&of_unknown), "{path}");
+    }
+    for path in [
+        "/api/agents/channels/general/messages",
+        "/api/agents/channels/general/messages/export.jsonl",
+        "/api/agents/events?channel=general",
+    ] {
+        let (status, document) = ground.get(&token, path).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}: {document}");
+    }
+    for path in ["/agents", "/agents/theirs-uid", "/agents/general"] {
+        let (_, page) = ground.get(&token, path).await;
+        let page = page.as_str().unwrap();
+        assert!(
+            !page.contains("a word of theirs") && !page.contains("a word to all") && !page.contains("lists-other"),
+            "{path}: {page}"
+        );
+    }
+    let (_, page) = ground.get(&token, "/agents/mine-uid").await;
+    assert!(page.as_str().unwrap().contains("a word of mine"), "{page}");
+
+    // The channel is a right of its own, whichever namespace speaks there, and shows nothing else of it.
+    reader.has_everywhere("agent-comms-general-reader").await;
+    eventually("the channel may be read", async || {
+        ground.get(&token, "/api/agents/channels/general/messages").await.0.is_success()
+    })
+    .await;
+    let (_, found) = ground.get(&token, &format!("/api/agents/messages/1.{general}")).await;
+    assert!(found.to_string().contains("a word to all") && !found.to_string().contains("a word of theirs"), "{found}");
+    assert_eq!(ground.get(&token, &format!("/api/agents/messages/1.{other}")).await.0, StatusCode::NOT_FOUND);
+
+    // Somebody who may read both is told of both.
+    reader.may_read("lists-other").await;
+    eventually("both are told", async || ground.get(&token, "/api/agents/runs/shared-alias").await.0 == StatusCode::CONFLICT)
+        .await;
+    let (_, several) = ground.get(&token, "/api/agents/runs/shared-alias").await;
+    assert_eq!(several["namespaces"].as_array().unwrap().len(), 2);
+    reader.may_no_longer_read("lists-own").await;
+    eventually("a right is taken away", async || namespaces(&ground.get(&token, "/api/agents/runs").await.1) == ["lists-other"])
+        .await;
+    ground.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_in_the_whole_cluster_reads_every_namespace() {
+    let ground = Ground::new("everywhere").await;
+    let reader = ground.reader("reader").await;
+    reader.has_everywhere("agent-comms-reader").await;
+    let token = reader.token_for(AUDIENCE, None).await;
+    let last = ground.say("nobody-made-this-namespace", "mine", "a word").await;
+    ground.stored(last).await;
+    eventually("the run is listed", async || {
+        namespaces(&ground.get(&token, "/api/agents/runs").await.1) == ["nobody-made-this-namespace"]
+    })
+    .await;
     ground.stopped().await;
 }

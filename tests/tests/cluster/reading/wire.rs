@@ -76,6 +76,13 @@ impl Events {
         Self { body: answer.into_body(), text: String::new() }
     }
 
+    /// The same, which was not asked for in a form that has to be unpacked.
+    pub fn of_either(answer: Response<Incoming>) -> Self {
+        assert_eq!(answer.headers().get("content-encoding"), None);
+        assert_eq!(answer.headers()["x-accel-buffering"], "no");
+        Self::of(answer)
+    }
+
     /// Reads until this is in what came.
     pub async fn until(&mut self, wanted: &str) {
         let read = async {
