@@ -118,7 +118,8 @@ pub async fn run(storing: Storing) {
     let (batches, waiting) = mpsc::channel(WAITING_BATCHES);
     let waiting = Arc::new(Mutex::new(waiting));
     let (answers, to_send) = answer::channel();
-    let answering = tokio::spawn(answer::send(client.clone(), to_send));
+    let sender = answer::Sender { client: client.clone(), life: storing.life.clone(), stop: storing.stop.clone() };
+    let answering = tokio::spawn(sender.send(to_send));
     let extender = Extender::new();
     let stored = CancellationToken::new();
     let extending = tokio::spawn(extender.clone().run(client.clone(), stored.clone()));
@@ -169,7 +170,7 @@ async fn pull(
                 storing.readiness.hold(CONSUMER_CONDITION);
                 extender.set_ack_wait(consumer.cached_info().config.ack_wait);
                 let bound = storing.stop.child_token();
-                let floor = Floor::new(storing.clone(), stream, consumer.clone());
+                let floor = Floor::new(storing.clone(), extender.clone(), stream, consumer.clone());
                 let floor = tokio::spawn(floor.follow(bound.clone()));
                 let puller = Puller { storing, consumer: &consumer, batches, budget: &budget, extender, copies };
                 let Pulled { why, messages } = puller.pull().await;

@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use time::OffsetDateTime;
 
 use crate::batch::Batch;
 use crate::store::insert::Inserted;
@@ -39,6 +40,9 @@ pub struct Metrics {
     batch_duration: Histogram,
     pending: Gauge,
     unacknowledged: Gauge,
+    lag: Gauge<f64, AtomicU64>,
+    stream_first: Gauge,
+    stream_last: Gauge,
     watermark: Gauge,
     epoch_changes: Family<Reason, Counter>,
     discarded: Counter,
@@ -61,6 +65,9 @@ impl Default for Metrics {
             batch_duration: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             pending: Gauge::default(),
             unacknowledged: Gauge::default(),
+            lag: Gauge::default(),
+            stream_first: Gauge::default(),
+            stream_last: Gauge::default(),
             watermark: Gauge::default(),
             epoch_changes: Family::default(),
             discarded: Counter::default(),
@@ -88,6 +95,10 @@ impl Metrics {
         registry.register_with_unit("batch_duration", "Time of a transaction", Unit::Seconds, duration);
         registry.register("pending_messages", "Messages of the stream not yet delivered", self.pending.clone());
         registry.register("unacknowledged_messages", "Messages delivered, not yet stored", self.unacknowledged.clone());
+        let lag = self.lag.clone();
+        registry.register_with_unit("lag", "Age of the oldest message in hand that is not stored", Unit::Seconds, lag);
+        registry.register("stream_first_sequence", "First message that the stream holds", self.stream_first.clone());
+        registry.register("stream_last_sequence", "Last message of the stream", self.stream_last.clone());
         registry.register("watermark_sequence", "Everything up to this sequence is stored", self.watermark.clone());
         registry.register("epoch_changes", "Lives of the stream that this replica found", self.epoch_changes.clone());
         registry.register("discarded_messages", "Messages lost before they were stored", self.discarded.clone());
@@ -122,10 +133,17 @@ impl Metrics {
         self.rebinds.get_or_create(&Reason { reason }).inc();
     }
 
-    /// Notes how far behind the stream storing is.
-    pub fn lag(&self, pending: u64, unacknowledged: usize) {
+    /// Notes how far behind the stream storing is; `oldest` is when the stream stored the oldest message in hand.
+    pub fn lag(&self, pending: u64, unacknowledged: usize, oldest: Option<OffsetDateTime>) {
         self.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
         self.unacknowledged.set(i64::try_from(unacknowledged).unwrap_or(i64::MAX));
+        self.lag.set(oldest.map_or(0.0, |oldest| seconds_since(oldest, OffsetDateTime::now_utc())));
+    }
+
+    /// Notes what the stream holds.
+    pub fn stream(&self, first: u64, last: u64) {
+        self.stream_first.set(i64::try_from(first).unwrap_or(i64::MAX));
+        self.stream_last.set(i64::try_from(last).unwrap_or(i64::MAX));
     }
 
     /// Counts a life of the stream that was found.
@@ -154,3 +172,11 @@ impl Metrics {
         self.watermark.set(sequence);
     }
 }
+
+/// Never below 0: the clock of the stream may be ahead of ours.
+fn seconds_since(then: OffsetDateTime, now: OffsetDateTime) -> f64 {
+    (now - then).as_seconds_f64().max(0.0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -81,9 +81,14 @@ impl Restored {
     /// Keeps what is on the disk now.
     async fn keep(&self, world: &mut World) {
         world.nats.stop().await.expect("stopped");
-        copy(&self.directory.path().join("store"), &self.directory.path().join("kept"));
+        self.keep_stopped();
         world.nats.start_again().await.expect("started again");
         world.reconnected().await;
+    }
+
+    /// The same of a node that does not run.
+    fn keep_stopped(&self) {
+        copy(&self.directory.path().join("store"), &self.directory.path().join("kept"));
     }
 
     /// The node dies, and comes back with what was kept.
@@ -114,7 +119,10 @@ impl Restored {
 /// Checks that so many are of the first life, and 300 from 901 on of the second.
 async fn check_two_lives(world: &World, first: i64) {
     world.until(DIFFERENT, first + 300).await;
-    assert_eq!((world.count(&of_epoch(1)).await, world.count(&of_epoch(2)).await), (first, 300));
+    let lives =
+        "SELECT epoch || ' from ' || first_seq || ' at ' || starts_at || ': ' || reason FROM workflow_comms.stream_epochs";
+    let lives: Vec<String> = world.sql.query(lives, &[]).await.expect("rows").iter().map(|row| row.get(0)).collect();
+    assert_eq!((world.count(&of_epoch(1)).await, world.count(&of_epoch(2)).await), (first, 300), "{lives:#?}");
     assert_eq!(world.count(MESSAGES).await, first + 300);
     assert_eq!(world.count("SELECT first_seq FROM workflow_comms.stream_epochs WHERE epoch = 2").await, 901);
     world.until(SETTLED, 1).await;
@@ -179,13 +187,16 @@ async fn a_break_while_postgresql_is_away_is_found_when_it_is_back() {
     let ((one, stop_one), (other, stop_other)) = tokio::join!(world.serve(), world.serve());
     world.publish_numbered(0..900).await;
     world.until_acknowledged().await;
-    restored.keep(&mut world).await;
-    // Both are handed all of it by their live side alone: nothing is pulled that cannot be stored.
     let viewers = [Viewer::start(one.api, Some("1.900")).await, Viewer::start(other.api, Some("1.900")).await];
     for viewer in &viewers {
         viewer.until("the stream", |told| told.caught_up).await;
     }
+    // Both are handed all of it by their live side alone: the durable is not bound again while the database is away.
+    world.nats.stop().await.expect("stopped");
+    restored.keep_stopped();
     postgres.stop().await.expect("stopped");
+    world.nats.start_again().await.expect("started again");
+    world.reconnected().await;
     world.publish_numbered(900..1_000).await;
     for viewer in &viewers {
         viewer.until("everything before the break", |told| told.messages.len() == 100).await;
@@ -208,6 +219,32 @@ async fn a_break_while_postgresql_is_away_is_found_when_it_is_back() {
         stop.cancel();
         running.wait().await.expect("stopped");
     }
+}
+
+/// An acknowledgement names a sequence, and after a break that is another message.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_pulled_before_a_break_is_stored_and_acknowledges_nothing_that_came_after_it() {
+    let mut postgres = Postgres::start(neighbours::postgres::Options::default()).await.expect("postgresql");
+    let (restored, options) = Restored::new();
+    let mut world = World::with(options, &postgres).await;
+    world.set_ack_wait(Duration::from_secs(60)).await;
+    world.publish_numbered(0..900).await;
+    let (running, stop) = world.serve().await;
+    world.until_acknowledged().await;
+    restored.keep(&mut world).await;
+    // The end that gets lost is pulled, and cannot be stored before it is lost.
+    world.until_bound().await;
+    postgres.stop().await.expect("stopped");
+    world.publish_numbered(900..1_000).await;
+    world.until_delivered(100).await;
+    restored.put_back(&mut world).await;
+    world.publish_numbered(1_000..1_300).await;
+    postgres.start_again().await.expect("started again");
+    world.sql = postgres.connect(&world.database).await.expect("a connection");
+    check_two_lives(&world, 1_000).await;
+    assert_eq!(world.count("SELECT count(*) FROM workflow_comms.dead_letters").await, 0);
+    stop.cancel();
+    running.wait().await.expect("stopped");
 }
 
 /// A replica that is stopped over a break cannot tell anybody what it was handed: that is of no life that others know.

@@ -203,6 +203,20 @@ impl World {
         self.until(&format!("SELECT (to_regclass('{table}') IS NOT NULL)::int::bigint"), 1).await;
     }
 
+    /// Waits until somebody asks the durable.
+    pub async fn until_bound(&self) {
+        let start = Instant::now();
+        loop {
+            let stream = self.jetstream.get_stream("agent-comms").await.expect("the stream");
+            let durable = stream.get_consumer::<pull::Config>(ingest::consume::DURABLE).await.expect("the durable");
+            if durable.cached_info().num_waiting > 0 {
+                return;
+            }
+            assert!(start.elapsed() < DEADLINE, "no request is open");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until no request to the durable is open.
     pub async fn until_nobody_asks(&self) {
         let start = Instant::now();

@@ -11,7 +11,6 @@ mod place;
 
 use std::time::Duration;
 
-use async_nats::Subject;
 use async_nats::jetstream::AckKind;
 use message::Timestamp;
 use tokio::sync::mpsc;
@@ -20,7 +19,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Storing;
 use super::answer::Answers;
-use super::extend::{Extender, Ours};
+use super::extend::{Extender, Ours, Reply};
 use super::gather::Held;
 use super::keep::Keeper;
 use crate::batch::Delivery;
@@ -54,7 +53,7 @@ pub(super) const ON_THE_WAY: usize = 64;
 #[derive(Debug)]
 pub(super) struct Copy {
     pub(super) delivery: Delivery,
-    pub(super) reply: Subject,
+    pub(super) reply: Reply,
 }
 
 #[derive(Debug)]

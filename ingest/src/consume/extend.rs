@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::jetstream::AckKind;
 use async_nats::{Client, Subject};
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +29,17 @@ pub(super) struct Extender {
 #[derive(Debug)]
 pub(super) struct Ours(Arc<Replies>);
 
-type Replies = Mutex<Vec<Subject>>;
+type Replies = Mutex<Vec<Reply>>;
+
+/// Where to answer for a message.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub(super) subject: Subject,
+    /// When the stream stored the message.
+    pub(super) stored_at: OffsetDateTime,
+    /// Which turn of [`Life`](super::life::Life) it was asked for in.
+    pub(super) turn: u64,
+}
 
 impl Extender {
     pub(super) fn new() -> Self {
@@ -69,25 +80,36 @@ impl Extender {
         }
     }
 
+    /// When the stream stored the oldest message that is ours.
+    pub(super) fn oldest(&self) -> Option<OffsetDateTime> {
+        let mut oldest = None;
+        self.each(|reply| oldest = Some(oldest.map_or(reply.stored_at, |oldest: OffsetDateTime| oldest.min(reply.stored_at))));
+        oldest
+    }
+
     fn replies(&self) -> Vec<Subject> {
         let mut replies = Vec::new();
+        self.each(|reply| replies.push(reply.subject.clone()));
+        replies
+    }
+
+    fn each(&self, mut look: impl FnMut(&Reply)) {
         lock(&self.ours).retain(|ours| {
             let Some(ours) = ours.upgrade() else { return false };
-            replies.extend(lock(&ours).iter().cloned());
+            lock(&ours).iter().for_each(&mut look);
             true
         });
-        replies
     }
 }
 
 impl Ours {
     /// Adds a message, by where to answer for it.
-    pub(super) fn push(&self, reply: Subject) {
+    pub(super) fn push(&self, reply: Reply) {
         lock(&self.0).push(reply);
     }
 
     /// Where to answer for some of them, by their place.
-    pub(super) fn replies(&self, range: std::ops::Range<usize>) -> Vec<Subject> {
+    pub(super) fn replies(&self, range: std::ops::Range<usize>) -> Vec<Reply> {
         lock(&self.0).get(range).map(<[_]>::to_vec).unwrap_or_default()
     }
 }

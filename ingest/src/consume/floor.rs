@@ -18,6 +18,7 @@ use service::causes::in_one_line;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::extend::Extender;
 use super::life::judge::High;
 use super::life::{Suspicion, probe};
 use super::{READ_CONDITION, STREAM_CONDITION, Storing};
@@ -44,6 +45,7 @@ const FULL: f64 = 0.5;
 /// Follows one binding of the durable.
 pub(super) struct Floor {
     storing: Storing,
+    extender: Extender,
     stream: stream::Stream,
     durable: PullConsumer,
     ack_wait: Duration,
@@ -62,9 +64,9 @@ enum TickError {
 }
 
 impl Floor {
-    pub(super) fn new(storing: Storing, stream: stream::Stream, durable: PullConsumer) -> Self {
+    pub(super) fn new(storing: Storing, extender: Extender, stream: stream::Stream, durable: PullConsumer) -> Self {
         let ack_wait = durable.cached_info().config.ack_wait;
-        Self { storing, stream, durable, ack_wait, well_since: None, cleaned_at: Instant::now(), warned_at: None }
+        Self { storing, extender, stream, durable, ack_wait, well_since: None, cleaned_at: Instant::now(), warned_at: None }
     }
 
     /// Follows it until the token is cancelled.
@@ -94,7 +96,8 @@ impl Floor {
         let (epoch, high) = life.seen();
         let durable = self.durable.get_info().await.map_err(|error| TickError::Stream(Box::new(error)))?;
         let info = self.stream.get_info().await.map_err(|error| TickError::Stream(Box::new(error)))?;
-        self.storing.metrics.lag(durable.num_pending, durable.num_ack_pending);
+        self.storing.metrics.lag(durable.num_pending, durable.num_ack_pending, self.extender.oldest());
+        self.storing.metrics.stream(info.state.first_sequence, info.state.last_sequence);
         let began = Instant::now();
         let mut lives = table::note_and_read(&self.storing.pool, epoch, high.sequence, high.at).await?;
         self.well_since.get_or_insert(began);

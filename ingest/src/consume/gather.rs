@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use async_nats::Subject;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::Batch;
 use futures_util::StreamExt as _;
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use super::Storing;
 use super::budget::{Budget, REQUEST_BYTES, Room};
 use super::copies::{self, Copy};
-use super::extend::{Extender, Ours};
+use super::extend::{Extender, Ours, Reply};
 use super::life::Life;
 use crate::batch::Delivery;
 
@@ -98,13 +97,15 @@ struct Gathering<'a> {
     held: Held,
     deadline: Instant,
     messages: u64,
+    /// The turn that the open request was made in.
+    turn: u64,
 }
 
 impl Puller<'_> {
     /// Pulls until it cannot go on; what was delivered by then is handed on.
     pub(super) async fn pull(self) -> Pulled {
         let held = Held::new(self.extender);
-        let mut gathering = Gathering { puller: self, held, deadline: Instant::now(), messages: 0 };
+        let mut gathering = Gathering { puller: self, held, deadline: Instant::now(), messages: 0, turn: 0 };
         let why = gathering.run().await;
         let mut pulled = Pulled { why, messages: gathering.messages };
         if !gathering.held.deliveries.is_empty() && gathering.puller.batches.send(gathering.held).await.is_err() {
@@ -152,6 +153,7 @@ impl Gathering<'_> {
         let most = if is_oversized { 1 } else { BATCH_MESSAGES - self.held.deliveries.len() };
         let request = self.puller.consumer.batch().max_messages(most).expires(EXPIRES);
         let request = if is_oversized { request } else { request.max_bytes(REQUEST_BYTES) };
+        self.turn = self.puller.storing.life.turn();
         let mut batch = request.messages().await.map_err(|error| PullError::Request(error.to_string()))?;
         let end = self.read(&mut batch, &mut room).await;
         if end.is_err() {
@@ -216,7 +218,7 @@ impl Gathering<'_> {
     async fn push(&mut self, message: async_nats::jetstream::Message, room: &mut Room) {
         self.messages += 1;
         let storing = self.puller.storing;
-        let Some((delivery, reply)) = taken(&storing.life, message) else { return };
+        let Some((delivery, reply)) = taken(&storing.life, self.turn, message) else { return };
         if delivery.is_resent() && !copies::is_decidable(&delivery, &storing.settled.borrow()) {
             if self.puller.copies.send(Copy { delivery, reply }).await.is_err() {
                 tracing::debug!("nobody holds copies any more; it comes again");
@@ -275,7 +277,7 @@ impl Held {
         held
     }
 
-    fn push(&mut self, delivery: Delivery, reply: Subject, room: &mut Room) {
+    fn push(&mut self, delivery: Delivery, reply: Reply, room: &mut Room) {
         match (&mut self.room, room.split(&delivery)) {
             (Some(room), Some(part)) => room.merge(part),
             (mine, part) => *mine = mine.take().or(part),
@@ -286,7 +288,7 @@ impl Held {
 }
 
 /// A message, and where to answer for it.
-fn taken(life: &Life, message: async_nats::jetstream::Message) -> Option<(Delivery, Subject)> {
+fn taken(life: &Life, turn: u64, message: async_nats::jetstream::Message) -> Option<(Delivery, Reply)> {
     let placed = message.info().map(|info| (info.stream_sequence, info.published));
     let (placed, reply) = match (placed, message.message.reply.clone()) {
         (Ok(placed), Some(reply)) => (placed, reply),
@@ -308,5 +310,5 @@ fn taken(life: &Life, message: async_nats::jetstream::Message) -> Option<(Delive
         stored_at,
         sequence,
     };
-    Some((delivery, reply))
+    Some((delivery, Reply { subject: reply, stored_at, turn }))
 }

@@ -12,6 +12,7 @@
 
 pub mod judge;
 pub(super) mod probe;
+mod suspicion;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::epochs::Epochs;
 use judge::{High, Judgement, judge};
+pub use suspicion::Suspicion;
 
 /// How long replicas have to write down what they saw before a disturbance, from the first moment at which all is well.
 const QUARANTINE: Duration = Duration::from_secs(1);
@@ -30,42 +32,6 @@ const QUARANTINE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a stream must be shorter than it was: a server that lags behind its leader may have answered.
 const SHORT: Duration = Duration::from_secs(1);
-
-/// Why the stream may have begun another life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suspicion {
-    /// It was created at another moment.
-    Recreated {
-        /// When.
-        created: Timestamp,
-    },
-    /// A message came later than all others and has a place among them.
-    Backwards {
-        /// When it was stored.
-        at: Timestamp,
-    },
-    /// A message has the place of another one that is stored.
-    Taken {
-        /// Its sequence.
-        sequence: i64,
-        /// When it was stored.
-        at: Timestamp,
-    },
-    /// It ends below what was seen of it.
-    Short,
-}
-
-impl Suspicion {
-    /// In words, for the table of lives.
-    #[must_use]
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Recreated { .. } => "stream created anew",
-            Self::Backwards { .. } | Self::Taken { .. } => "sequence ran back",
-            Self::Short => "stream lost its end",
-        }
-    }
-}
 
 /// Nothing is stored now: the stream may have begun another life.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +56,8 @@ struct State {
     unconfirmed: Option<(High, High)>,
     suspicion: Option<Suspicion>,
     quarantine: Option<Quarantine>,
+    /// Counts quarantines.
+    turn: u64,
     connects: u64,
     short_since: Option<Instant>,
 }
@@ -113,6 +81,7 @@ impl Life {
             unconfirmed: None,
             suspicion: None,
             quarantine: connection.is_some().then(Quarantine::begin),
+            turn: 0,
             connects: 0,
             short_since: None,
         };
@@ -120,8 +89,18 @@ impl Life {
     }
 
     /// Judges a message that was handed out, and notes it; also tells its life, as far as lives are known. What is handed
-    /// out in quarantine is not noted yet.
+    /// out in quarantine is not noted yet: it is judged again before it is stored.
     pub fn handed(&self, sequence: u64, stored_at: Timestamp) -> (Judgement, i64) {
+        self.look_at(sequence, stored_at, |quarantine| quarantine.without_database)
+    }
+
+    /// The same for a message that is shown next, which nobody judges again: it counts, also where a quarantine began after
+    /// it was found that it may be shown.
+    pub fn shown(&self, sequence: u64, stored_at: Timestamp) -> (Judgement, i64) {
+        self.look_at(sequence, stored_at, |_| true)
+    }
+
+    fn look_at(&self, sequence: u64, stored_at: Timestamp, counts: fn(Quarantine) -> bool) -> (Judgement, i64) {
         let mut state = self.state();
         let (judgement, high) = state.judge(sequence, stored_at);
         if judgement == Judgement::Backwards {
@@ -129,7 +108,7 @@ impl Life {
         } else if state.suspicion.is_none() {
             match state.quarantine {
                 None => state.high.raise(high),
-                Some(quarantine) if quarantine.without_database && high.sequence > state.high.sequence => {
+                Some(quarantine) if counts(quarantine) && high.sequence > state.high.sequence => {
                     state.unconfirmed.get_or_insert((high, high)).1.raise(high);
                 }
                 Some(_) => {}
@@ -221,7 +200,14 @@ impl Life {
 
     /// Something broke off: what comes next may be of another life.
     pub fn disturb(&self) {
-        self.state().quarantine = Some(Quarantine::begin());
+        self.state().begin_quarantine();
+    }
+
+    /// Which turn this is: each quarantine begins another. What was handed out in one names a message of the stream as it
+    /// was then.
+    #[must_use]
+    pub fn turn(&self) -> u64 {
+        self.state().turn
     }
 
     /// Whether it is not known yet what others saw.
@@ -325,7 +311,7 @@ impl Life {
         let connects = self.connection.as_ref().map_or(0, |connection| connection.connects.load(Ordering::Acquire));
         if connects != state.connects {
             state.connects = connects;
-            state.quarantine = Some(Quarantine::begin());
+            state.begin_quarantine();
         }
         state
     }
@@ -338,6 +324,11 @@ impl Quarantine {
 }
 
 impl State {
+    fn begin_quarantine(&mut self) {
+        self.quarantine = Some(Quarantine::begin());
+        self.turn += 1;
+    }
+
     /// Judges a message; also gives what it adds to what was handed out. One of an earlier life adds nothing.
     fn judge(&self, sequence: u64, stored_at: Timestamp) -> (Judgement, High) {
         if self.epochs.of_moment(stored_at) != self.epochs.newest() {

@@ -62,7 +62,7 @@ async fn read(shared: &Shared, filter: &Filter, reader: &mut Reader, after: Curs
         for message in reader.next().await? {
             let info = message.info().map_err(FillError::Place)?;
             let cursor = Cursor { sequence: i64::try_from(info.stream_sequence).unwrap_or(i64::MAX), ..after };
-            let (judgement, epoch) = shared.life.handed(info.stream_sequence, Timestamp::new(info.published));
+            let (judgement, epoch) = shared.life.shown(info.stream_sequence, Timestamp::new(info.published));
             if judgement == Judgement::Backwards || epoch != after.epoch {
                 return Err(FillError::Break(cursor));
             }

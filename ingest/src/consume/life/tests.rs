@@ -130,3 +130,16 @@ async fn without_the_database_live_goes_on_after_the_quarantine_unless_a_break_w
     assert_eq!(life.handed(9, at(1_001)), (Judgement::Backwards, 1));
     assert!(tokio::time::timeout(Duration::from_secs(600), life.may_show()).await.is_err());
 }
+
+/// The database goes away unnoticed, or the connection breaks, between the question whether something may be shown and the
+/// showing.
+#[tokio::test(start_paused = true)]
+async fn what_is_shown_counts_although_a_quarantine_began_just_before() {
+    let life = Life::new(None);
+    assert_eq!(life.shown(900, at(1_000)), (Judgement::Advance, 1));
+    life.disturb();
+    assert_eq!(life.shown(1_000, at(1_100)), (Judgement::Advance, 1));
+    life.disturb();
+    assert_eq!(life.shown(901, at(2_000)), (Judgement::Backwards, 1));
+    assert_eq!(life.suspicion(), Some(Suspicion::Backwards { at: at(2_000) }));
+}

@@ -46,7 +46,7 @@ impl Following {
         let info = message.info().map_err(FeedError::Place)?;
         let stored_at = Timestamp::new(info.published);
         let cursor = Cursor { epoch: self.epoch, sequence: i64::try_from(info.stream_sequence).unwrap_or(i64::MAX) };
-        let (judgement, epoch) = shared.life.handed(info.stream_sequence, stored_at);
+        let (judgement, epoch) = shared.life.shown(info.stream_sequence, stored_at);
         if judgement == Judgement::Backwards {
             return Err(FeedError::Backwards(cursor));
         }
