@@ -227,7 +227,7 @@ async fn what_was_pulled_before_a_break_is_stored_and_acknowledges_nothing_that_
     let mut postgres = Postgres::start(neighbours::postgres::Options::default()).await.expect("postgresql");
     let (restored, options) = Restored::new();
     let mut world = World::with(options, &postgres).await;
-    world.set_ack_wait(Duration::from_secs(60)).await;
+    world.set_ack_wait(Duration::from_secs(5)).await;
     world.publish_numbered(0..900).await;
     let (running, stop) = world.serve().await;
     world.until_acknowledged().await;
