@@ -1,6 +1,7 @@
 //! The command line: every setting is a flag, then a variable, then a default.
 
 pub mod access;
+pub mod backfill;
 pub mod client;
 pub mod dead_letters;
 pub mod runs;
@@ -16,6 +17,7 @@ use service::logs::LogArgs;
 use service::nats::NatsArgs;
 
 use access::AccessArgs;
+use backfill::BackfillArgs;
 use dead_letters::DeadLettersArgs;
 use runs::RunsArgs;
 use serving::ServingArgs;
@@ -38,6 +40,12 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Create the stream and its durable consumer where they are missing; show how they differ where they are not
     Setup(Box<SetupArgs>),
+    /// Fill the stream with what a pod's log and event files say and is not there yet
+    ///
+    /// Files are read as the pod's sidecar would have read them, so each message has the id that it would have had: what was
+    /// published is found, in the table and in the stream, and only the rest is published. It can be run again at any time.
+    /// What steps said through their socket is in no file and cannot be filled in.
+    Backfill(Box<BackfillArgs>),
     /// List, show and retry what could not be read or stored
     DeadLetters(Box<DeadLettersArgs>),
     /// Show what runs and the shared channel say, in this terminal, while they say it

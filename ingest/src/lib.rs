@@ -6,6 +6,7 @@
 pub mod access;
 pub mod api;
 pub mod args;
+pub mod backfill;
 pub mod batch;
 pub mod client;
 pub mod consume;

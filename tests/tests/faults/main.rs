@@ -9,6 +9,7 @@ mod checker;
 mod world;
 mod writer;
 
+mod backfill;
 mod broker;
 mod channel;
 mod clock;

@@ -107,6 +107,11 @@ impl World {
         stream.update_consumer(pull::Config::try_from_consumer_config(config).unwrap()).await.unwrap();
     }
 
+    /// The URL of the database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
     pub async fn start_replica(&mut self) {
         let stop = CancellationToken::new();
         let running = tests::replica::serve(&self.nats.ingest(), &self.database, &stop).await.unwrap();

@@ -1,0 +1,168 @@
+//! Reads what of a pod's sources is there already: first the stream above the watermark, then the table, so that nothing that
+//! is stored meanwhile falls between them.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::{self, stream};
+use deadpool_postgres::Pool;
+use futures_util::StreamExt as _;
+use message::identity::names_nothing;
+use message::{Kind, PodIdentity, Received, RunIdentity, Source, escape};
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::held::Held;
+use crate::consume::STREAM;
+use crate::cursor::Cursor;
+use crate::store::epochs;
+
+/// Rows read at once.
+const PAGE: i64 = 10_000;
+/// What the stream hands out at once, in messages and bytes.
+const BATCH: usize = 500;
+const BATCH_BYTES: usize = 8 << 20;
+/// How long the server may take to answer, and keeps the consumer when it could not be removed.
+const WAIT: Duration = Duration::from_secs(10);
+const INACTIVE: Duration = Duration::from_secs(60);
+
+/// What is there of a pod.
+#[derive(Debug, Default)]
+pub struct There {
+    /// Ids of all its messages.
+    pub ids: HashSet<Uuid>,
+    /// Ranges by label and generation.
+    held: HashMap<(String, u64), Held>,
+}
+
+impl There {
+    /// What is there of one life of a source.
+    pub fn held(&mut self, label: &str, generation: u64) -> Held {
+        self.held.remove(&(label.to_owned(), generation)).unwrap_or_default()
+    }
+
+    fn add(&mut self, id: Uuid, kind: &str, source: &Source) {
+        self.ids.insert(id);
+        if Kind::new(kind).is_none_or(|kind| !kind.is_control()) {
+            self.held.entry((source.label.clone(), source.generation)).or_default().add(source);
+        }
+    }
+}
+
+/// Reads what is there.
+///
+/// # Errors
+/// When stream or table cannot be read.
+pub async fn read(pool: &Pool, jetstream: &jetstream::Context, pod: &PodIdentity) -> anyhow::Result<There> {
+    let mut there = There::default();
+    let known = epochs::read(pool).await.context("the lives of the stream cannot be read")?;
+    // Of a stream whose earlier life is not settled everything is looked at.
+    let from = match known.0.split_last() {
+        Some((newest, earlier)) if earlier.iter().all(|epoch| epoch.settled) => newest.watermark + 1,
+        _ => 1,
+    };
+    of_stream(&mut there, jetstream, pod, u64::try_from(from).unwrap_or(1)).await.context("the stream cannot be read")?;
+    of_table(&mut there, pool, pod).await.context("the table cannot be read")?;
+    Ok(there)
+}
+
+async fn of_table(there: &mut There, pool: &Pool, pod: &PodIdentity) -> anyhow::Result<()> {
+    let client = pool.get().await?;
+    let RunIdentity { namespace, name, uid } = &pod.run;
+    let (which, value) = if names_nothing(uid) {
+        ("workflow_name = $2 AND workflow_uid IN ('', 'unknown')", name)
+    } else {
+        ("workflow_uid = $2", uid)
+    };
+    let sql = format!(
+        "SELECT id, kind, source->>'label' AS label, (source->>'generation')::bigint AS generation, \
+             (source->>'start')::bigint AS start, (source->>'end')::bigint AS \"end\", \
+             coalesce((source->>'part')::integer, 0) AS part, source->>'pod_uid' AS pod_uid, epoch, stream_seq \
+         FROM workflow_comms.agent_messages \
+         WHERE workflow_namespace = $1 AND {which} AND (epoch, stream_seq) > ($3, $4) \
+         ORDER BY epoch, stream_seq LIMIT $5"
+    );
+    let statement = client.prepare(&sql).await?;
+    let mut after = Cursor::default();
+    loop {
+        let parameters: [&(dyn ToSql + Sync); 5] = [namespace, value, &after.epoch, &after.sequence, &PAGE];
+        let rows = client.query(&statement, &parameters).await?;
+        for row in &rows {
+            let pod_uid: Option<String> = row.try_get("pod_uid")?;
+            let numbers = (row.try_get("generation")?, row.try_get("start")?, row.try_get("end")?);
+            let label: Option<String> = row.try_get("label")?;
+            if let (Some(pod_uid), Some(label), (Some(generation), Some(start), Some(end))) = (pod_uid, label, numbers)
+                && pod_uid == pod.pod_uid
+            {
+                let number = |number: i64| u64::try_from(number).unwrap_or_default();
+                let part = u32::try_from(row.try_get::<_, i32>("part")?).unwrap_or_default();
+                let (generation, start, end) = (number(generation), number(start), number(end));
+                there.add(row.try_get("id")?, row.try_get("kind")?, &Source { pod_uid, label, generation, start, end, part });
+            }
+        }
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = Cursor { epoch: last.try_get("epoch")?, sequence: last.try_get("stream_seq")? };
+    }
+}
+
+/// The subjects that the messages of a run have.
+fn subjects(run: &RunIdentity) -> Vec<String> {
+    let namespace = escape::escape_namespace(&run.namespace);
+    let (name, uid) = (escape::escape(&run.name, escape::NAME_LIMIT), escape::escape(&run.uid, escape::NAME_LIMIT));
+    vec![format!("workflow.{namespace}.{name}.{uid}.>"), format!("workflow.general.*.{namespace}.{name}.{uid}.>")]
+}
+
+async fn of_stream(there: &mut There, jetstream: &jetstream::Context, pod: &PodIdentity, from: u64) -> anyhow::Result<()> {
+    let stream = jetstream.get_stream(STREAM).await?;
+    let unique = jetstream.client().new_inbox();
+    let name = format!("backfill-{}", unique.rsplit('.').next().unwrap_or(&unique));
+    let config = pull::Config {
+        name: Some(name.clone()),
+        description: Some("what a backfill need not publish".to_owned()),
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.max(1) },
+        ack_policy: AckPolicy::None,
+        filter_subjects: subjects(&pod.run),
+        inactive_threshold: INACTIVE,
+        memory_storage: true,
+        num_replicas: 1,
+        ..pull::Config::default()
+    };
+    let read = read_all(there, &stream, config, &pod.pod_uid).await;
+    if let Err(error) = stream.delete_consumer(&name).await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "the server will remove a consumer by itself");
+    }
+    read
+}
+
+async fn read_all(there: &mut There, stream: &stream::Stream, config: pull::Config, pod_uid: &str) -> anyhow::Result<()> {
+    let consumer = stream.create_consumer(config).await?;
+    let mut left = consumer.cached_info().num_pending;
+    while left > 0 {
+        let before = left;
+        let request = consumer.fetch().max_messages(BATCH).max_bytes(BATCH_BYTES).expires(WAIT);
+        let mut messages = request.messages().await?;
+        while let Some(message) = messages.next().await {
+            let message = message.map_err(|error| anyhow::anyhow!(error))?;
+            let info = message.info().map_err(|error| anyhow::anyhow!(error))?;
+            left = left.min(info.pending);
+            let received = Received {
+                subject: &message.subject,
+                payload: &message.payload,
+                stored_at: info.published,
+                sequence: info.stream_sequence,
+            };
+            // What cannot be read says nothing of the file.
+            let Ok(decoded) = message::decode(&received) else { continue };
+            let message = decoded.message;
+            if let Some(source) = message.source.filter(|source| source.pod_uid == pod_uid) {
+                there.add(message.id, message.kind.as_str(), &source);
+            }
+        }
+        if left == before {
+            bail!("it does not hand out what it holds");
+        }
+    }
+    Ok(())
+}
