@@ -8,6 +8,7 @@ mod access;
 mod programs;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use access::Proof;
 
 pub use access::Access;
 pub use programs::{Programs, programs};
+pub use token::TokenOf;
 
 /// An API server starts in 5 s on a quiet machine with two cores.
 const START_DEADLINE: Duration = Duration::from_secs(180);
@@ -108,6 +110,12 @@ impl Kubernetes {
         let answer = answer.with_context(|| format!("cannot get a token of the service account {namespace}/{name}"))?;
         let token = answer.status.and_then(|status| status.token).context("the API server sent no token")?;
         self.access(&self.next_file(), Proof::Token(token))
+    }
+
+    /// A token of a service account that exists, which may end in seconds: the API server itself gives none that ends within ten
+    /// minutes, and takes one for another minute after its end.
+    pub fn token(&self, of: &TokenOf<'_>) -> Result<String> {
+        token::sign(&self.directory.path().join("tokens.key"), of)
     }
 
     /// `http://127.0.0.1:PORT` of etcd, which has no access control.
@@ -210,8 +218,8 @@ fn launch_api_server(programs: &Programs, directory: &Path, port: u16, etcd_port
     command.arg("--client-ca-file").arg(file("ca.crt"));
     command.arg("--service-account-signing-key-file").arg(file("tokens.key"));
     command.arg("--service-account-key-file").arg(file("tokens.pub"));
+    command.arg(format!("--service-account-issuer={}", token::ISSUER));
     command.args([
-        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         "--authorization-mode=Node,RBAC",
         // No controller makes service accounts, so no pod could be created.
         "--disable-admission-plugins=ServiceAccount",

@@ -1,8 +1,11 @@
 //! Who may read what ingest serves, decided by a real API server.
 
 mod browser;
+mod client;
 mod ground;
 mod lists;
+mod login;
 mod outage;
+mod proxy;
 mod streams;
 mod wire;

@@ -192,7 +192,35 @@ async fn the_shipped_manifests_are_whole_and_taken_by_a_strict_api_server() {
         // The namespace of the demo enforces `restricted`.
         assert_eq!(refusal_of_pod(&ground.client, NAMESPACE, &pod, Unknown::Refused).await, None, "{name}");
     }
+    check_access(&ground.client, directory.path()).await;
+
     let privileged = json!({ "metadata": { "name": "p" }, "spec": { "containers": [{ "name": "main", "image": "main:1" }] } });
     let refusal = refusal_of_pod(&ground.client, NAMESPACE, &privileged, Unknown::Refused).await;
     assert!(refusal.is_some_and(|refusal| refusal.contains("violates PodSecurity")));
+}
+
+/// The base with the component that lets others reach ingest.
+async fn check_access(client: &kube::Client, directory: &Path) {
+    let overlay = directory.join("manifests/overlay");
+    std::fs::create_dir(&overlay).unwrap();
+    let kustomization = json!({ "namespace": NAMESPACE, "resources": ["../base"], "components": ["../access"] });
+    std::fs::write(overlay.join("kustomization.yaml"), kustomization.to_string()).unwrap();
+    let objects = render(&overlay);
+    apply(client, &objects).await;
+    check_services(&objects);
+    check_settings(&objects);
+    let asked = [
+        "ClusterRole/system:auth-delegator",
+        "ConfigMap/agent-comms-nats-ca",
+        "Secret/agent-comms-database",
+        "Secret/agent-comms-ingest-nats",
+        "Secret/agent-comms-ingest-tls",
+    ];
+    assert_eq!(missing(&objects), asked, "what Kubernetes has, and what the comments ask whoever applies them for");
+    for (name, pod) in pods(&objects) {
+        assert_eq!(refusal_of_pod(client, NAMESPACE, &pod, Unknown::Refused).await, None, "{name}");
+    }
+    let ingest = objects.iter().find(|object| object["kind"] == "Service" && object["metadata"]["name"] == "agent-comms-ingest");
+    let ports = list(&ingest.unwrap()["spec"]["ports"]);
+    assert_eq!(ports.iter().map(|port| &port["port"]).collect::<Vec<_>>(), [443, 9090]);
 }

@@ -1,1 +1,55 @@
-//! Later.
+//! A real browser signs in, and its event stream is let in by the cookie.
+
+use anyhow::Result;
+use fantoccini::{ClientBuilder, Locator};
+use neighbours::Chromium;
+use serde_json::Value;
+
+use super::ground::Ground;
+use crate::ground::eventually;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_signs_in_sees_what_is_said_live_and_signs_out() -> Result<()> {
+    let ground = Ground::new("browser").await;
+    let reader = ground.reader("reader").await;
+    reader.has_everywhere("agent-comms-general-reader").await;
+    let token = reader.token().await;
+    let chromium = Chromium::start().await?;
+    let mut capabilities = chromium.capabilities();
+    // Its authority is the test's own.
+    capabilities.insert("acceptInsecureCerts".to_owned(), Value::Bool(true));
+    let connector = hyper_util::client::legacy::connect::HttpConnector::new();
+    let browser = ClientBuilder::new(connector).capabilities(capabilities).connect(&chromium.url()).await?;
+    let base = format!("https://localhost:{}", ground.api.port());
+    eventually("the channel may be read", async || ground.get(&token, "/agents/general").await.0.is_success()).await;
+
+    browser.goto(&format!("{base}/agents/general?kind=message")).await?;
+    assert_eq!(browser.current_url().await?.path(), "/login");
+    let sign_in = async |token: &str| -> Result<()> {
+        browser.find(Locator::Css("input[name=token]")).await?.send_keys(token).await?;
+        browser.find(Locator::Css("form.login button")).await?.click().await?;
+        Ok(())
+    };
+    sign_in("nonsense").await?;
+    browser.wait().for_element(Locator::Css("[role=alert]")).await?;
+    sign_in(&token).await?;
+    browser.wait().for_element(Locator::Css("#connection[data-state=live]")).await?;
+    let url = browser.current_url().await?;
+    assert_eq!((url.path(), url.query()), ("/agents/general", Some("kind=message")));
+    ground.say_to_all("browser-run", "one", "seen live").await;
+    browser.wait().for_element(Locator::Css("#rows .row")).await?;
+    assert!(browser.find(Locator::Css("#rows")).await?.text().await?.contains("seen live"));
+    // No script reads the cookie.
+    assert_eq!(browser.execute("return document.cookie", Vec::new()).await?, Value::String(String::new()));
+    let cookie = browser.get_named_cookie("__Host-agent-comms").await?;
+    assert_eq!((cookie.http_only(), cookie.secure(), cookie.value()), (Some(true), Some(true), token.as_str()));
+
+    browser.goto(&format!("{base}/login")).await?;
+    browser.find(Locator::Css("form.login button")).await?.click().await?;
+    browser.wait().for_element(Locator::Css("input[name=token]")).await?;
+    browser.goto(&format!("{base}/agents/general")).await?;
+    assert_eq!(browser.current_url().await?.path(), "/login");
+    browser.close().await?;
+    ground.stopped().await;
+    Ok(())
+}

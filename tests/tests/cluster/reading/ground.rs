@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::jetstream;
 use http_body_util::BodyExt as _;
@@ -14,7 +15,7 @@ use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use neighbours::certificates::Authority;
-use neighbours::kubernetes::Access;
+use neighbours::kubernetes::{Access, TokenOf};
 use neighbours::{Kubernetes, Nats, Postgres};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -82,11 +83,6 @@ impl Ground {
         let (running, stop) = serve(&nats, &database.0, &account, directory.path(), arguments).await;
         let roots = Arc::new(roots);
         Self { name, api: running.api, client, roots, directory, publisher, running, stop, nats, postgres, database, account }
-    }
-
-    /// Who ingest is to the API server.
-    pub fn account(&self) -> &Access {
-        &self.account
     }
 
     /// Starts ingest anew with other arguments.
@@ -202,6 +198,14 @@ impl Reader<'_> {
         answer.status.unwrap().token.unwrap()
     }
 
+    /// A token that ends in so many seconds.
+    pub async fn token_of_seconds(&self, kubernetes: &Kubernetes, seconds: u64) -> String {
+        let accounts = Api::<ServiceAccount>::namespaced(self.ground.client.clone(), self.ground.name);
+        let uid = accounts.get(&self.name).await.unwrap().metadata.uid.unwrap();
+        let (namespace, name, audience) = (self.ground.name, self.name.as_str(), AUDIENCE);
+        kubernetes.token(&TokenOf { namespace, name, uid: &uid, audience, lasts: Duration::from_secs(seconds) }).unwrap()
+    }
+
     /// Lets it read the messages of a namespace, as whoever owns that would.
     pub async fn may_read(&self, namespace: &str) {
         let binding = json!({
@@ -269,9 +273,10 @@ async fn serve(
     let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     let (certificate, key) = (path("tls.crt"), path("tls.key"));
     let kubeconfig = account.kubeconfig().to_str().unwrap();
-    let fixed = ["--access", "kubernetes", "--access-cache-seconds", "1", "--kubeconfig", kubeconfig];
+    let access = if arguments.contains(&"--access") { &[][..] } else { &["--access", "kubernetes"] };
+    let fixed = ["--access-cache-seconds", "1", "--kubeconfig", kubeconfig];
     let tls = ["--tls-cert", &certificate, "--tls-key", &key];
-    let all = [&fixed[..], &tls, arguments].concat();
+    let all = [access, &fixed[..], &tls, arguments].concat();
     let stop = CancellationToken::new();
     let running = tests::replica::serve_with(&nats.ingest(), database, &all, &stop).await.unwrap();
     eventually("ingest is ready", async || wire::is_ready(running.admin).await).await;

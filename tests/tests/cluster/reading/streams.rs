@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams};
+use neighbours::Kubernetes;
 
 use super::ground::{AUDIENCE, Ground, make_namespace};
 use super::wire::{self, Events};
@@ -80,11 +81,38 @@ async fn a_stream_ends_when_its_token_is_revoked() {
     }
     let secrets = Api::<Secret>::namespaced(ground.client.clone(), ground.name);
     secrets.delete("session", &DeleteParams::default()).await.unwrap();
-    stream.to_the_end().await;
-    runs.to_the_end().await;
+    stream.read_to_end().await;
+    runs.read_to_end().await;
     assert!(stream.text.ends_with("\n\n") && stream.text.contains("retry: "), "{}", stream.text);
     let answer = ground.ask("/api/agents/events?channel=general", &[("authorization", &format!("Bearer {token}"))]).await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    ground.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_its_token_does() {
+    let kubernetes = Kubernetes::shared().await.unwrap();
+    let ground = Ground::new("expired").await;
+    let reader = ground.reader("reader").await;
+    reader.has_everywhere("agent-comms-general-reader").await;
+    let lasting = reader.token().await;
+    let path = "/api/agents/events?channel=general";
+    eventually("the channel may be read", async || {
+        ground.ask(path, &[("authorization", &format!("Bearer {lasting}"))]).await.status() == StatusCode::OK
+    })
+    .await;
+    let started = Instant::now();
+    let token = reader.token_of_seconds(kubernetes, 6).await;
+    let mut stream = events(&ground, &token, path).await;
+    let mut other = events(&ground, &lasting, path).await;
+    stream.until("caught_up").await;
+    stream.read_to_end().await;
+    // Its end is in whole seconds, so up to one sooner than asked for. The API server would take it for another minute.
+    let lasted = started.elapsed();
+    assert!((Duration::from_secs(5)..Duration::from_secs(40)).contains(&lasted), "it ended after {lasted:?}");
+    assert_eq!(ground.get(&token, path).await.0, StatusCode::UNAUTHORIZED);
+    ground.say_to_all("expired-run", "one", "still here").await;
+    other.until("still here").await;
     ground.stopped().await;
 }
 
@@ -147,7 +175,7 @@ async fn both_versions_of_http_are_spoken_and_nothing_is_compressed_or_held_back
     // Told to stop, streams end one after the other, each with when to come back.
     ground.stop();
     for stream in &mut streams {
-        stream.to_the_end().await;
+        stream.read_to_end().await;
         assert!(stream.text.contains("retry: "));
     }
     ground.stopped().await;

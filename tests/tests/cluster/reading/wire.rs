@@ -96,7 +96,7 @@ impl Events {
     }
 
     /// Reads to the end, which is one in order.
-    pub async fn to_the_end(&mut self) {
+    pub async fn read_to_end(&mut self) {
         let read = async {
             while let Some(frame) = self.body.frame().await {
                 self.take(&frame.unwrap().into_data().unwrap());
