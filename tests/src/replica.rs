@@ -1,6 +1,8 @@
-//! A replica of ingest in this process, between real neighbours.
+//! A replica of ingest, in this process or as one of its own, between real neighbours.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command as Program;
 
 use anyhow::{Result, bail};
 use clap::Parser as _;
@@ -11,7 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Makes the stream and the durable consumer as `agent-comms-ingest setup` does.
 pub async fn set_up(admin: &Credentials) -> Result<()> {
-    let Command::Setup(args) = Args::try_parse_from(words("setup", admin, &["--log", "warn"]))?.command else {
+    set_up_with(admin, &[]).await
+}
+
+/// The same with these flags too.
+pub async fn set_up_with(admin: &Credentials, more: &[&str]) -> Result<()> {
+    let more: Vec<&str> = ["--log", "warn"].iter().chain(more).copied().collect();
+    let Command::Setup(args) = Args::try_parse_from(words("setup", admin, &more))?.command else {
         bail!("`setup` was read as another command")
     };
     ingest::setup::run(&args).await
@@ -35,6 +43,16 @@ pub async fn serve_with(
         bail!("`serve` was read as another command")
     };
     ingest::serve::start(&args, stop.clone()).await
+}
+
+/// The command of a replica that is a process of its own: `program` is ingest, which serves at these addresses.
+#[must_use]
+pub fn command(program: &str, credentials: &Credentials, database: &str, api: SocketAddr, admin: SocketAddr) -> Program {
+    let (api, admin) = (api.to_string(), admin.to_string());
+    let more = ["--listen", &api, "--admin-listen", &admin, "--database-url", database];
+    let mut command = Program::new(program);
+    command.args(&words("serve", credentials, &more)[1..]).env_clear();
+    command
 }
 
 fn words(command: &str, credentials: &Credentials, more: &[&str]) -> Vec<String> {

@@ -11,7 +11,7 @@ use crate::{cargo, rules, stage};
 /// and not by the limit of whoever runs us.
 const TESTS_LIMIT: Duration = Duration::from_secs(25 * 60);
 /// The same with the fault tests at their full length.
-const SOAK_LIMIT: Duration = Duration::from_secs(90 * 60);
+const SOAK_LIMIT: Duration = Duration::from_secs(120 * 60);
 /// Tells the fault tests to take their full length.
 const SOAK: &str = "AGENT_COMMS_SOAK";
 

@@ -6,11 +6,11 @@ use neighbours::Process;
 use neighbours::nats::Options;
 use neighbours::process::Signal;
 
-use crate::chance::Chance;
 use crate::checker::check;
 use crate::length;
 use crate::world::{World, until};
 use crate::writer::Writer;
+use tests::chance::Chance;
 
 /// Bytes of a line, about.
 const LINE: usize = 2_000;

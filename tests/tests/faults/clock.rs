@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use neighbours::Clock;
 
-use crate::chance::Chance;
 use crate::checker::check;
 use crate::length;
 use crate::world::World;
 use crate::writer::Writer;
+use tests::chance::Chance;
 
 const HOUR: i64 = 60 * 60;
 const MONTH: i64 = 30 * 24 * HOUR;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use neighbours::Mounts;
 
-use crate::chance::Chance;
 use crate::checker::{check, published};
 use crate::length;
 use crate::world::{World, logged};
 use crate::writer::Writer;
+use tests::chance::Chance;
 
 /// Fills what is left of a disk by a file of this name.
 fn fill(filling: &Path) {

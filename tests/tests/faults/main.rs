@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test says what went wrong by failing there")]
 
-mod chance;
 mod checker;
 mod world;
 mod writer;
@@ -17,7 +16,4 @@ mod disk;
 mod network;
 mod sidecar;
 
-/// The second length with `AGENT_COMMS_SOAK`, else the first.
-fn length<T>(short: T, whole: T) -> T {
-    if std::env::var_os("AGENT_COMMS_SOAK").is_some() { whole } else { short }
-}
+use tests::length;

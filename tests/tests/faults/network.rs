@@ -5,11 +5,11 @@ use std::time::Duration;
 use async_nats::jetstream::stream::DiscardPolicy;
 use neighbours::proxy::Fault;
 
-use crate::chance::Chance;
 use crate::checker::check;
 use crate::length;
 use crate::world::{World, until};
 use crate::writer::Writer;
+use tests::chance::Chance;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_that_fails_in_every_way_loses_and_repeats_nothing() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::chance::Chance;
 use crate::checker::check;
 use crate::length;
 use crate::world::World;
 use crate::writer::Writer;
+use tests::chance::Chance;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sidecar_killed_at_random_moments_loses_and_repeats_nothing() {

@@ -1,0 +1,235 @@
+//! Viewers who hop: each reads for a moment from one replica, is cut off, and goes on at another with the last id it got.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use tests::chance::Chance;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::publishers::hash;
+use crate::sse::{Event, Parser};
+use crate::world::PATIENCE;
+
+/// The longest stay at a replica, in milliseconds.
+const LONGEST_STAY: u64 = 3_000;
+
+/// How long a viewer waits that was sent away.
+const REFUSED: Duration = Duration::from_millis(100);
+/// One in so many times one of the viewers is away for a long while, at most so many milliseconds.
+const ONE_IN: u64 = 8;
+const LONGEST_AWAY: u64 = 30_000;
+
+/// What a viewer asks for.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    pub uids: Vec<&'static str>,
+    pub general: bool,
+}
+
+/// Something that a viewer was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    Message {
+        sequence: u64,
+        /// Of its data.
+        hash: u64,
+        /// In which of its stays.
+        hop: u64,
+    },
+    /// What it was told before goes on after this position.
+    Reset { after: u64 },
+}
+
+/// All that a viewer was told.
+#[derive(Debug)]
+pub struct Record {
+    pub name: String,
+    pub choice: Choice,
+    pub told: Vec<Told>,
+    pub hops: u64,
+    /// From the store time of each message to its arrival, in milliseconds.
+    pub delays: Vec<u64>,
+    /// The longest time without a message.
+    pub silence: Duration,
+}
+
+pub struct Viewers {
+    /// The end of the stream, once it is known.
+    end: watch::Sender<Option<u64>>,
+    tasks: JoinSet<Record>,
+}
+
+impl Choice {
+    fn path(&self) -> String {
+        let uids = self.uids.iter().map(|uid| format!("workflowUid={uid}"));
+        let parts: Vec<String> = uids.chain(self.general.then(|| "channel=general".to_owned())).collect();
+        format!("/api/agents/events?{}&after=1.0", parts.join("&"))
+    }
+
+    /// Whether it is for a message of this run.
+    pub fn matches(&self, uid: &str, general: bool) -> bool {
+        self.uids.contains(&uid) || (self.general && general)
+    }
+}
+
+impl Viewers {
+    /// Each begins before the first message.
+    pub fn start(apis: &[SocketAddr], chance: &mut Chance) -> Self {
+        let choices: [(&[&'static str], bool); 8] = [
+            (&["u-0"], false),
+            (&["u-1"], false),
+            (&["u-2"], true),
+            (&["u-3"], false),
+            (&[], true),
+            (&["u-0", "u-1"], false),
+            (&["u-0", "u-1", "u-2", "u-3"], true),
+            (&["u-0", "u-1", "u-2", "u-3"], true),
+        ];
+        let end = watch::Sender::new(None);
+        let mut tasks = JoinSet::new();
+        for (index, (uids, general)) in choices.into_iter().enumerate() {
+            let choice = Choice { uids: uids.to_vec(), general };
+            let name = format!("viewer {index}");
+            let record = Record { name, choice, told: Vec::new(), hops: 0, delays: Vec::new(), silence: Duration::ZERO };
+            let viewer = Viewer {
+                record,
+                last_id: None,
+                heard_at: Instant::now(),
+                multiplexed: index % 2 == 1,
+                is_busy_elsewhere: index == 7,
+            };
+            tasks.spawn(viewer.watch(apis.to_vec(), chance.fork(), end.subscribe()));
+        }
+        Self { end, tasks }
+    }
+
+    /// Waits until each has been told everything up to here.
+    pub async fn finish(mut self, end: u64) -> Vec<Record> {
+        self.end.send_replace(Some(end));
+        let mut records = Vec::new();
+        while let Some(record) = self.tasks.join_next().await {
+            records.push(record.unwrap());
+        }
+        records.sort_by(|one, other| one.name.cmp(&other.name));
+        records
+    }
+}
+
+struct Viewer {
+    record: Record,
+    last_id: Option<String>,
+    heard_at: Instant,
+    multiplexed: bool,
+    is_busy_elsewhere: bool,
+}
+
+impl Viewer {
+    async fn watch(mut self, apis: Vec<SocketAddr>, mut chance: Chance, end: watch::Receiver<Option<u64>>) -> Record {
+        let mut ended_at: Option<Instant> = None;
+        loop {
+            let api = apis[chance.index(apis.len())];
+            let stay = Duration::from_millis(chance.below(LONGEST_STAY));
+            // However it ends, a viewer goes on elsewhere; after a pause where it could not stay.
+            if tokio::time::timeout(stay, self.read(api)).await.is_ok() {
+                tokio::time::sleep(REFUSED).await;
+            }
+            self.record.hops += 1;
+            if self.is_busy_elsewhere && end.borrow().is_none() && chance.below(ONE_IN) == 0 {
+                tokio::time::sleep(Duration::from_millis(chance.below(LONGEST_AWAY))).await;
+                self.heard_at = Instant::now();
+            }
+            if let Some(end) = *end.borrow() {
+                if self.position() >= end {
+                    return self.record;
+                }
+                let waits = ended_at.get_or_insert_with(Instant::now).elapsed();
+                let name = &self.record.name;
+                assert!(waits < PATIENCE, "{name} is at {:?}, the stream ends at {end}", self.last_id);
+            }
+        }
+    }
+
+    fn position(&self) -> u64 {
+        self.last_id.as_deref().map_or(0, sequence)
+    }
+
+    /// Reads from one replica until that ends.
+    async fn read(&mut self, api: SocketAddr) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let io = TokioIo::new(TcpStream::connect(api).await?);
+        let target =
+            if self.multiplexed { format!("http://{api}{}", self.record.choice.path()) } else { self.record.choice.path() };
+        let mut request = Request::get(target).header("host", api.to_string());
+        if let Some(id) = &self.last_id {
+            request = request.header("last-event-id", id);
+        }
+        let request = request.body(Empty::<Bytes>::new())?;
+        // The connection is driven by a task that ends when this is dropped.
+        let mut connection = JoinSet::new();
+        let answer = if self.multiplexed {
+            let (mut sender, driver) = http2::handshake(TokioExecutor::new(), io).await?;
+            connection.spawn(async { driver.await.is_ok() });
+            sender.send_request(request).await?
+        } else {
+            let (mut sender, driver) = http1::handshake(io).await?;
+            connection.spawn(async { driver.await.is_ok() });
+            sender.send_request(request).await?
+        };
+        if answer.status() != 200 {
+            return Ok(());
+        }
+        self.listen(answer.into_body()).await
+    }
+
+    async fn listen(&mut self, mut body: Incoming) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut parser = Parser::default();
+        while let Some(frame) = body.frame().await {
+            let Ok(bytes) = frame?.into_data() else { continue };
+            for event in parser.push(&bytes) {
+                self.take(event);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, event: Event) {
+        let Event { name, data, id } = event;
+        match name.as_str() {
+            "" if !data.is_empty() => {
+                let sequence = sequence(id.as_deref().unwrap());
+                self.record.told.push(Told::Message { sequence, hash: hash(data.as_bytes()), hop: self.record.hops });
+                let value: Value = serde_json::from_str(&data).unwrap();
+                assert_eq!(value["cursor"].as_str(), id.as_deref());
+                self.record.delays.extend(age(value["created_at"].as_str().unwrap()));
+                self.record.silence = self.record.silence.max(self.heard_at.elapsed());
+                self.heard_at = Instant::now();
+            }
+            "reset" => self.record.told.push(Told::Reset { after: sequence(id.as_deref().unwrap()) }),
+            _ => {}
+        }
+        if id.is_some() {
+            self.last_id = id;
+        }
+    }
+}
+
+/// Everything here is of the first life of the stream.
+fn sequence(id: &str) -> u64 {
+    let (epoch, sequence) = id.split_once('.').unwrap();
+    assert_eq!(epoch, "1", "the stream never broke");
+    sequence.parse().unwrap()
+}
+
+fn age(stored_at: &str) -> Option<u64> {
+    let stored_at: message::Timestamp = message::Timestamp::parse(stored_at)?;
+    let stored_at = SystemTime::from(stored_at.moment());
+    u64::try_from(stored_at.elapsed().ok()?.as_millis()).ok()
+}
