@@ -13,6 +13,7 @@ mod connection;
 mod host;
 pub mod limits;
 mod login;
+mod metrics;
 pub mod problem;
 pub mod query;
 mod router;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
+use prometheus_client::registry::Registry;
 use service::accept;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -36,6 +38,7 @@ use crate::live::Hub;
 use crate::settled::Settled;
 use connection::Patience;
 use limits::Limits;
+use metrics::Requests;
 use session::{Drain, Session};
 use tls::Tls;
 
@@ -67,6 +70,7 @@ pub struct Server {
     state: State,
     access: Access,
     patience: Patience,
+    requests: Requests,
     /// Nothing that a name server says leads here.
     only_loopback: bool,
 }
@@ -131,7 +135,12 @@ impl Server {
     /// A server that makes answers from this, for whom it lets in.
     #[must_use]
     pub fn new(state: State, access: Access) -> Self {
-        Self { state, access, patience: Patience::default(), only_loopback: false }
+        Self { state, access, patience: Patience::default(), requests: Requests::default(), only_loopback: false }
+    }
+
+    /// Adds its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        self.requests.register(registry);
     }
 
     /// Serves until `stop` of the state's drain is cancelled and streams and open requests have ended.

@@ -12,6 +12,8 @@ use prometheus_client::registry::{Registry, Unit};
 use time::OffsetDateTime;
 
 use crate::batch::Batch;
+use crate::consume::life::Suspicion;
+use crate::store::StoreError;
 use crate::store::insert::Inserted;
 
 /// A class of dead letters, or of failures.
@@ -81,6 +83,19 @@ impl Default for Metrics {
 impl Metrics {
     /// Makes them part of what is scraped.
     pub fn register(&self, registry: &mut Registry) {
+        // What has not happened yet is 0, not absent: an alert on a rise needs something to rise from.
+        for class in ["subject", "decode", "schema", "identity", "conflict", "late", "refused"] {
+            drop(self.dead_letters.get_or_create(&Class { class }));
+        }
+        for class in StoreError::LABELS {
+            drop(self.failures.get_or_create(&Class { class }));
+        }
+        for reason in ["request", "ended", "stalled"] {
+            drop(self.rebinds.get_or_create(&Reason { reason }));
+        }
+        for reason in Suspicion::REASONS {
+            drop(self.epoch_changes.get_or_create(&Reason { reason }));
+        }
         let registry = registry.sub_registry_with_prefix("agentcomms_ingest");
         registry.register("rows", "Messages stored", self.rows.clone());
         registry.register("repeated_rows", "Messages that were stored before", self.repeated.clone());

@@ -115,6 +115,9 @@ impl Default for Metrics {
 impl Metrics {
     /// Makes them part of what is scraped.
     pub fn register(&self, registry: &mut Registry) {
+        for outcome in ["answered", "busy", "unsettled", "slow", "failed", "refused", "unsent"] {
+            drop(self.requests.get_or_create(&Outcome { outcome }));
+        }
         let registry = registry.sub_registry_with_prefix("agentcomms_ingest_readback");
         registry.register("requests", "Requests of sidecars for the channel's history, by how they ended", self.requests.clone());
         registry.register("messages", "Messages told to sidecars", self.messages.clone());

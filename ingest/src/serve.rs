@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use service::admin::{self, Readiness};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
@@ -32,6 +33,10 @@ use crate::store::{self, migrate::migrate};
 
 /// The condition of readiness that ends first.
 pub const SERVING_CONDITION: &str = "serving";
+/// Whether what is said now is followed.
+pub const LIVE_CONDITION: &str = "live";
+/// How long it may not be before others should be asked: longer than it takes to follow the stream again.
+const NOT_LIVE: Duration = Duration::from_secs(10);
 /// Pause before migrations are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long the last acknowledgements may take to leave.
@@ -88,7 +93,7 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     );
     let client = options.connect(servers).await.context("cannot set up the connection to nats")?;
     let readiness = Readiness::default();
-    for condition in [STORE_CONDITION, READ_CONDITION, STREAM_CONDITION, CONSUMER_CONDITION] {
+    for condition in [STORE_CONDITION, READ_CONDITION, STREAM_CONDITION, CONSUMER_CONDITION, LIVE_CONDITION] {
         readiness.fail(condition, "not reached yet");
     }
     let mut registry = Registry::default();
@@ -105,15 +110,17 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     reading_back.register(&mut registry);
     let days = Arc::new(retention::Metrics::default());
     days.register(&mut registry);
+    store::pool::metrics::register(&pool, &mut registry);
 
     let access = Access::new(&args.access, &mut registry).await?;
+    let drain = Drain { stop: stop.clone(), time: Duration::from_secs(args.serving.drain_seconds) };
+    let state = http::State::new(pool.clone(), hub.clone(), settled.subscribe(), Limits::new(args.serving.most()), drain);
+    let server = http::Server::new(state, access);
+    server.register(&mut registry);
 
     let mut tasks = JoinSet::new();
     let stop_admin = CancellationToken::new();
     tokio::spawn(admin::serve(admin_listener, readiness.clone(), Arc::new(registry), stop_admin.clone()));
-    let drain = Drain { stop: stop.clone(), time: Duration::from_secs(args.serving.drain_seconds) };
-    let state = http::State::new(pool.clone(), hub.clone(), settled.subscribe(), Limits::new(args.serving.most()), drain);
-    let server = http::Server::new(state, access);
     let (serving, rest) = (readiness.clone(), stop_rest.clone());
     readiness.hold(SERVING_CONDITION);
     let told = stop.clone();
@@ -157,10 +164,27 @@ async fn store_and_follow(storing: Storing, keeping: impl Future<Output = ()>, h
     if prepare(&storing.pool, &storing.readiness, &storing.stop).await {
         let jetstream = storing.jetstream.clone();
         let stop = storing.stop.clone();
-        let storing = until_both_end(&stop, consume::run(storing), keeping);
-        until_both_end(&stop, storing, hub.run(jetstream)).await;
+        let telling = tell_live(&hub, &storing.readiness, &stop);
+        let storing = until_both_end(&stop, consume::run(storing.clone()), keeping);
+        let live = until_both_end(&stop, hub.run(jetstream), telling);
+        until_both_end(&stop, storing, live).await;
     }
     "storing"
+}
+
+/// Tells whether what is said now is followed, until it is told to stop.
+async fn tell_live(hub: &Hub, readiness: &Readiness, stop: &CancellationToken) {
+    let mut live_at = None;
+    while !stop.is_cancelled() {
+        let now = Instant::now();
+        if hub.is_live() {
+            live_at = Some(now);
+            readiness.hold(LIVE_CONDITION);
+        } else if live_at.is_some_and(|at| now - at > NOT_LIVE) {
+            readiness.fail(LIVE_CONDITION, "the stream is not followed; the log says why");
+        }
+        consume::pause(stop, RETRY).await;
+    }
 }
 
 /// Neither ends before it is told to, unless it broke off; then so must the other.

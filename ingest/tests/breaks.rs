@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ingest::cursor::Cursor;
+use ingest::store::epochs;
 use neighbours::Postgres;
 use neighbours::nats::Options;
 
@@ -308,4 +309,24 @@ async fn a_message_whose_place_is_taken_begins_another_life_whatever_was_seen_be
     world.until_acknowledged().await;
     stop.cancel();
     running.wait().await.expect("stopped");
+}
+
+/// Two replicas find a break at once; the slower one must not add what it suspects to the life that the other has added.
+#[tokio::test]
+async fn no_life_begins_before_the_one_that_it_follows() {
+    let table = crate::table::Table::new("breaks_order").await;
+    let at = |sequence| message::Timestamp::new(crate::table::moment(sequence));
+    let found = |after, starts_at, first_sequence| epochs::Break {
+        after,
+        starts_at: at(starts_at),
+        created: at(0),
+        first_sequence,
+        reason: "sequence ran back",
+    };
+    assert!(epochs::add(&table.pool, found(1, 2_000, 901)).await.expect("added"));
+    assert!(!epochs::add(&table.pool, found(1, 2_000, 901)).await.expect("known"), "it is added already");
+    for starts_at in [1_000, 2_000] {
+        assert!(!epochs::add(&table.pool, found(2, starts_at, 1)).await.expect("refused"), "it begins before the one before it");
+    }
+    assert!(epochs::add(&table.pool, found(2, 3_000, 1_201)).await.expect("added"));
 }

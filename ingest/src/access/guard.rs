@@ -67,6 +67,7 @@ impl Access {
         });
         let proxy = proxy.transpose()?;
         let metrics = AccessMetrics::default();
+        metrics.register(registry);
         let reviews = match args.access {
             Mode::Open => {
                 anyhow::ensure!(
@@ -85,7 +86,6 @@ impl Access {
                 Some(Reviews::new(client, audiences, args.access_cache_seconds, metrics.clone()))
             }
         };
-        metrics.register(registry);
         Ok(Self::Guarded(Arc::new(Guard { reviews, proxy, kept_for: args.access_cache_seconds, metrics })))
     }
 

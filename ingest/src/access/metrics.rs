@@ -33,6 +33,14 @@ pub struct AccessMetrics {
 impl AccessMetrics {
     /// Adds them to a registry.
     pub fn register(&self, registry: &mut Registry) {
+        for review in ["token", "permission"] {
+            for result in ["allowed", "denied", "error"] {
+                drop(self.reviews.get_or_create(&ReviewLabels { review, result }));
+            }
+        }
+        for reason in ["no_proof", "wrong_proof", "unavailable"] {
+            drop(self.refusals.get_or_create(&RefusalLabels { reason }));
+        }
         registry.register(
             "agentcomms_ingest_access_reviews",
             "Questions to the API server about tokens and rights, by what came of them",

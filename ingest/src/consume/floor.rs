@@ -105,7 +105,7 @@ impl Floor {
         let high = if epoch == lives.epochs.newest() { high } else { High::default() };
         if let Some(suspicion) = life.inspect(Timestamp::new(info.created), signed(info.state.last_sequence), high) {
             // Where the old life ends is known when everybody has told what he saw of it.
-            if !life.is_undecided() && self.find_break(suspicion, &info).await? {
+            if !life.is_undecided() && self.find_break(lives.epochs.newest(), suspicion, &info).await? {
                 lives = table::note_and_read(&self.storing.pool, epoch, 0, None).await?;
                 life.learn(&Arc::new(lives.epochs.clone()));
             }
@@ -117,10 +117,14 @@ impl Floor {
         self.look_after(&lives.epochs, &info).await
     }
 
-    /// Adds the life that a suspicion speaks of, once the stream has a message of it; whether the table is to be read anew.
-    async fn find_break(&self, suspicion: Suspicion, info: &stream::Info) -> Result<bool, TickError> {
+    /// Adds the life that a suspicion of another one speaks of, once the stream has a message of it; whether the table is to be read anew.
+    async fn find_break(&self, suspected: i64, suspicion: Suspicion, info: &stream::Info) -> Result<bool, TickError> {
         let known = epochs::read(&self.storing.pool).await?;
         let Some(newest) = known.0.last() else { return Ok(false) };
+        if newest.epoch != suspected {
+            // Another replica has added it meanwhile: what is suspected of the life before says nothing about the new one.
+            return Ok(true);
+        }
         let created = Timestamp::new(info.created);
         let is_recreated = newest.stream_created.is_some_and(|known| known != created);
         let (_, latest) = epochs::latest(&self.storing.pool, newest.epoch).await?;

@@ -11,7 +11,7 @@ use super::answer::{self, Answer};
 use super::problem::Problem;
 use super::query::{Query, decode};
 use super::routes::{self, Found, Operation};
-use super::{Server, State, host, login};
+use super::{Server, State, host, login, metrics};
 use crate::access::guard::Refused;
 use crate::{api, openapi, pages};
 
@@ -20,7 +20,7 @@ pub(super) async fn answer(server: &Server, peer: IpAddr, busy: Arc<()>, request
     let is_form = matches!(request.uri().path(), login::IN | login::OUT) && server.access.has_login();
     let mut answer = match (refuse(server, &request, is_form), server.state.limits.request()) {
         (Some(problem), _) | (None, Err(problem)) => answer::problem(&problem),
-        (None, Ok(_place)) if is_form => login::answer(server, request).await,
+        (None, Ok(_place)) if is_form => metrics::asked(login::answer(server, request).await, "login"),
         (None, Ok(_place)) => enter(server, peer, busy, &request).await,
     };
     if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
@@ -31,6 +31,7 @@ pub(super) async fn answer(server: &Server, peer: IpAddr, busy: Arc<()>, request
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     answer::secure(answer.headers_mut());
+    server.requests.count(&mut answer);
     answer
 }
 
@@ -57,7 +58,7 @@ fn refuse(server: &Server, request: &Request<Incoming>, is_form: bool) -> Option
 async fn enter(server: &Server, peer: IpAddr, busy: Arc<()>, request: &Request<Incoming>) -> Answer {
     let path = request.uri().path();
     if path.starts_with("/assets/") {
-        return pages::assets::answer(path).unwrap_or_else(|| missing(path));
+        return metrics::asked(pages::assets::answer(path).unwrap_or_else(|| missing(path)), "asset");
     }
     match server.access.admit(peer, request.headers()).await {
         Ok(viewer) => route(&server.state.for_viewer(viewer, busy), request).await,
@@ -94,7 +95,8 @@ async fn route(state: &State, request: &Request<Incoming>) -> Answer {
     let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     if let Some(found) = routes::find(&segments) {
-        return api_answer(state, &found, &query, request).await.unwrap_or_else(|problem| answer::problem(&problem));
+        let answer = api_answer(state, &found, &query, request).await.unwrap_or_else(|problem| answer::problem(&problem));
+        return metrics::asked(answer, found.route.id);
     }
     let page = match segments[..] {
         [] => return answer::redirect("/agents"),
@@ -104,7 +106,7 @@ async fn route(state: &State, request: &Request<Incoming>) -> Answer {
         ["api", ..] => return missing(path),
         _ => Err(Problem::not_found(format!("nothing is at `{path}`"))),
     };
-    page.unwrap_or_else(|problem| page_of(&problem, path))
+    metrics::asked(page.unwrap_or_else(|problem| page_of(&problem, path)), "page")
 }
 
 fn page_of(problem: &Problem, path: &str) -> Answer {

@@ -125,6 +125,13 @@ impl Ring {
         self.bytes
     }
 
+    /// Between when the stream stored the first frame and the last.
+    pub(super) fn span(&self) -> time::Duration {
+        let at = |entry: Option<&Entry>| entry.map(|entry| entry.frame.stored.created_at.moment());
+        let (first, last) = (at(self.entries.front()), at(self.entries.back()));
+        first.zip(last).map_or(time::Duration::ZERO, |(first, last)| last - first)
+    }
+
     /// Copies that are not decided.
     pub(super) fn undecided(&self) -> usize {
         self.waiting.len()

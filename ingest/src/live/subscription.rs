@@ -119,28 +119,31 @@ impl Subscription {
     async fn begin(&mut self, start: Start, watermark: Cursor) -> Wait {
         let begun = match start {
             Start::Newest(_) if watermark.epoch == 0 => return self.degrade(Wait::Watermark),
-            Start::Newest(limit) => self.begin_with_newest(limit, watermark, None).await,
+            Start::Newest(limit) => self.begin_with_newest(limit, watermark, None).await.map(|()| "newest"),
             Start::After(cursor) if self.in_reach(cursor) => {
                 self.go_on_from(cursor);
-                Ok(())
+                Ok("ring")
             }
             Start::After(_) if watermark.epoch == 0 => return self.degrade(Wait::Either),
             Start::After(cursor) => self.begin_after(cursor, watermark).await,
         };
         match begun {
-            Ok(()) => Wait::Nothing,
+            Ok(resume) => {
+                self.shared.metrics.connected(resume);
+                Wait::Nothing
+            }
             Err(error) => self.retry(&error),
         }
     }
 
-    async fn begin_after(&mut self, cursor: Cursor, watermark: Cursor) -> Result<(), ReadError> {
+    async fn begin_after(&mut self, cursor: Cursor, watermark: Cursor) -> Result<&'static str, ReadError> {
         let refusal = self.settled.borrow().epochs.refusal(cursor);
         match refusal {
             None => {
                 self.go_on_from(cursor);
-                Ok(())
+                Ok("history")
             }
-            Some(reason) => self.reset(reason, watermark).await,
+            Some(reason) => self.reset(reason, watermark).await.map(|()| "reset"),
         }
     }
 

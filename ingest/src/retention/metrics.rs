@@ -28,6 +28,9 @@ pub struct Metrics {
 impl Metrics {
     /// Makes them part of what is scraped.
     pub fn register(&self, registry: &mut Registry) {
+        for reason in [Reason::Age, Reason::Size] {
+            drop(self.dropped.get_or_create(&Why { reason: reason.label() }));
+        }
         let registry = registry.sub_registry_with_prefix("agentcomms_ingest");
         registry.register("partitions_ahead", "Days after today that have their partition, without a gap", self.ahead.clone());
         let oldest = "Start of the oldest day that is kept, since 1970";

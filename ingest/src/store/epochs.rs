@@ -87,7 +87,8 @@ pub struct Break {
     pub reason: &'static str,
 }
 
-/// Adds a life, unless another replica has done so; whether it was added here.
+/// Adds a life, unless another replica has done so, or it would begin before the one that it follows; whether it was added
+/// here.
 ///
 /// # Errors
 /// When `PostgreSQL` is away.
@@ -96,7 +97,9 @@ pub async fn add(pool: &Pool, found: Break) -> Result<bool, StoreError> {
     let action = StoreError::of;
     let transaction = client.transaction().await.map_err(action("begin"))?;
     lock(&transaction).await?;
-    if all(&*transaction).await?.newest() != found.after {
+    let known = all(&*transaction).await?;
+    let begins_before = known.0.last().is_some_and(|newest| newest.starts_at.is_some_and(|start| start >= found.starts_at));
+    if known.newest() != found.after || begins_before {
         return Ok(false);
     }
     let add = "INSERT INTO workflow_comms.stream_epochs (epoch, starts_at, stream_created, first_seq, watermark, reason) \

@@ -52,6 +52,9 @@ pub enum Remedy {
 }
 
 impl StoreError {
+    /// Every [`label`](Self::label).
+    pub const LABELS: [&str; 7] = ["epoch", "quarantine", "break", "row", "data", "refused", "connection"];
+
     /// Names the action that failed, for `map_err`.
     pub(crate) fn of(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |source| Self::Query { action, source }

@@ -1,5 +1,7 @@
 //! Connections to `PostgreSQL`. Nothing leaves this machine without TLS.
 
+pub mod metrics;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;

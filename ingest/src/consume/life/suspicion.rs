@@ -27,6 +27,9 @@ pub enum Suspicion {
 }
 
 impl Suspicion {
+    /// Every [`reason`](Self::reason).
+    pub const REASONS: [&str; 3] = ["stream created anew", "sequence ran back", "stream lost its end"];
+
     /// In words, for the table of lives.
     #[must_use]
     pub fn reason(self) -> &'static str {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_nats::jetstream;
 use message::{Received, Timestamp};
+use time::OffsetDateTime;
 
 use super::super::ring::{Ring, Verdict};
 use super::super::{Frame, Shared};
@@ -85,6 +86,7 @@ impl Following {
 
 pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
     let mut changed_runs = Vec::new();
+    let now = OffsetDateTime::now_utc();
     let mut ids = shared.ids();
     shared.change(|ring| {
         for place in places {
@@ -93,6 +95,11 @@ pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
                     begin_anew(ring, hole);
                     if frame.stored.verified {
                         changed_runs.push((frame.stored.message.run_key(), frame.cursor));
+                    }
+                    if caught_up {
+                        // The clock of the stream may be ahead of ours.
+                        let delay = (now - frame.stored.created_at.moment()).as_seconds_f64();
+                        shared.metrics.delay.observe(delay.max(0.0));
                     }
                     let message = &frame.stored.message;
                     let is_known = ids.note(&message.run.namespace, message.id, frame.cursor);
