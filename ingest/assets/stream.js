@@ -81,6 +81,17 @@ export class Stream {
     this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
     this.#show("closed", `Reconnecting in ${Math.max(1, Math.round(wait / 1000))} s`);
     this.#timer = setTimeout(() => this.open(), wait);
+    this.#explain();
+  }
+
+  // An EventSource does not tell why it was refused; a question to the same address does.
+  async #explain() {
+    const answer = await fetch(new URL(this.#url, location.href), { method: "HEAD", cache: "no-store" }).catch(() => null);
+    if (answer?.status !== 401 || this.#source !== null) return;
+    const link = document.createElement("a");
+    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = "Sign in again";
+    this.#chip.lastElementChild.replaceChildren(link);
   }
 
   #show(state, text) {

@@ -35,7 +35,15 @@ pub fn document() -> Value {
             "license": { "name": "Apache 2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
-        "components": { "schemas": schemas::all() },
+        // An open server asks nobody.
+        "security": [{}, { "token": [] }, { "cookie": [] }],
+        "components": {
+            "schemas": schemas::all(),
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer", "description": "A token that the cluster gives, for this server." },
+                "cookie": { "type": "apiKey", "in": "cookie", "name": "__Host-agent-comms", "description": "What /login gives." },
+            },
+        },
     })
 }
 
@@ -45,6 +53,7 @@ fn operation(route: &Route) -> Value {
     for status in route.problems {
         responses.insert(status.to_string(), problem(problem_text(*status)));
     }
+    responses.insert("401".to_owned(), problem("It is not known who asks, of a server that is not open to all."));
     if route.body != Body::Document {
         responses.insert("503".to_owned(), problem("It cannot be answered at the moment; `Retry-After` says when to ask again."));
     }
@@ -60,6 +69,7 @@ fn operation(route: &Route) -> Value {
 fn problem_text(status: u16) -> &'static str {
     match status {
         400 => "A value has no meaning.",
+        403 => "The shared channel may not be read.",
         404 => "Nothing of this name.",
         409 => "Runs of several namespaces are known by this id; `namespaces` lists them.",
         _ => "It is refused.",

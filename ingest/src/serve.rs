@@ -78,6 +78,8 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     let options = args.nats.options("agent-comms-ingest", scratch.path())?;
     let servers = args.nats.servers()?;
     let tls = args.serving.tls()?;
+    // Each stream is a connection.
+    let descriptors = service::descriptors::raise_limit();
     let api_listener = admin::bind("the api", args.serving.listen).await?;
     let admin_listener = admin::bind("health and metrics", args.admin_listen).await?;
     let (api, admin) = (api_listener.local_addr()?, admin_listener.local_addr()?);
@@ -89,6 +91,8 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
         retention.days = args.retention_days,
         access.mode = args.access.access.as_str(),
         tls = tls.is_some(),
+        streams.most = args.serving.max_streams,
+        descriptors.most = descriptors,
         "starting"
     );
     let client = options.connect(servers).await.context("cannot set up the connection to nats")?;

@@ -9,6 +9,7 @@
 pub mod accept;
 pub mod admin;
 pub mod causes;
+pub mod descriptors;
 pub mod exit;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;

@@ -112,7 +112,8 @@ impl Viewer {
     async fn permits(&self, subject: impl FnOnce() -> Subject) -> Result<bool, Unavailable> {
         match &self.0 {
             None => Ok(true),
-            Some(known) => known.guard.permits(&known.user, subject()).await,
+            // Apart, so that an open stream takes no room for the question while it asks none.
+            Some(known) => Box::pin(known.guard.permits(&known.user, subject())).await,
         }
     }
 
@@ -127,7 +128,7 @@ impl Viewer {
                 loop {
                     let pause = token.expires().map_or(guard.kept_for(), |end| guard.kept_for().min(until(end)));
                     tokio::time::sleep(pause).await;
-                    if !still_known(guard, user, token).await {
+                    if !Box::pin(still_known(guard, user, token)).await {
                         return;
                     }
                 }

@@ -99,7 +99,7 @@ pub static ROUTES: &[Route] = &[
             p::VIEW,
         ],
         body: Body::Events("Message"),
-        problems: &[400],
+        problems: &[400, 403],
     },
     Route {
         operation: Operation::RunEvents,
@@ -190,7 +190,7 @@ pub static ROUTES: &[Route] = &[
             p::LIMIT,
         ],
         body: Body::Json("MessagePage"),
-        problems: &[400],
+        problems: &[400, 403],
     },
     Route {
         operation: Operation::ChannelExport,
@@ -201,7 +201,7 @@ pub static ROUTES: &[Route] = &[
         description: p::EXPORT,
         parameters: &[p::CHANNEL_NAME, p::NAMESPACE, p::KIND, p::AGENT, p::ROLE, p::TEXT, p::SINCE, p::UNTIL],
         body: Body::Lines("Message"),
-        problems: &[400],
+        problems: &[400, 403],
     },
     Route {
         operation: Operation::Message,

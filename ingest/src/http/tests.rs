@@ -296,3 +296,14 @@ async fn streams_end_one_after_the_other_when_the_server_stops() {
     ended.dedup_by_key(|(_, again)| *again);
     assert!(ended.len() > STREAMS / 2, "they are told the same time to come back: {ended:?}");
 }
+
+#[test]
+fn an_open_stream_takes_little_for_whom_it_may_have_to_end() {
+    let config: tokio_postgres::Config = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
+    let pool = deadpool_postgres::Pool::builder(deadpool_postgres::Manager::new(config, tokio_postgres::NoTls)).build().unwrap();
+    let (settled, stop) = (watch::Sender::new(Settled::default()).subscribe(), CancellationToken::new());
+    let live = Hub::new(pool.clone(), settled.clone(), Arc::new(Life::new(None)), stop.clone());
+    let state = State::new(pool, live, settled, Limits::new(Most::default()), Drain { stop, time: Duration::ZERO });
+    let ended = state.session().unwrap().ended();
+    assert!(size_of_val(&ended) < 1_024, "{} bytes", size_of_val(&ended));
+}

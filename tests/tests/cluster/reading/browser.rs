@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use fantoccini::{ClientBuilder, Locator};
-use neighbours::Chromium;
+use neighbours::{Chromium, Kubernetes};
 use serde_json::Value;
 
 use super::ground::Ground;
-use crate::ground::eventually;
+use crate::ground::{PATIENCE, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_signs_in_sees_what_is_said_live_and_signs_out() -> Result<()> {
@@ -49,6 +49,15 @@ async fn somebody_signs_in_sees_what_is_said_live_and_signs_out() -> Result<()> 
     browser.wait().for_element(Locator::Css("input[name=token]")).await?;
     browser.goto(&format!("{base}/agents/general")).await?;
     assert_eq!(browser.current_url().await?.path(), "/login");
+
+    // Whose token ends while they look is told so, and where to go.
+    sign_in(&reader.token_of_seconds(Kubernetes::shared().await?, 8).await).await?;
+    browser.wait().for_element(Locator::Css("#connection[data-state=live]")).await?;
+    let again = browser.wait().at_most(PATIENCE).for_element(Locator::Css("#connection a")).await?;
+    assert_eq!(again.attr("href").await?.as_deref(), Some("/login?next=%2Fagents%2Fgeneral"));
+    again.click().await?;
+    sign_in(&token).await?;
+    browser.wait().for_element(Locator::Css("#connection[data-state=live]")).await?;
     browser.close().await?;
     ground.stopped().await;
     Ok(())
