@@ -4,6 +4,7 @@ pub mod access;
 pub mod backfill;
 pub mod client;
 pub mod dead_letters;
+pub mod replay;
 pub mod runs;
 pub mod serving;
 pub mod size;
@@ -19,6 +20,7 @@ use service::nats::NatsArgs;
 use access::AccessArgs;
 use backfill::BackfillArgs;
 use dead_letters::DeadLettersArgs;
+use replay::ReplayArgs;
 use runs::RunsArgs;
 use serving::ServingArgs;
 use size::Size;
@@ -46,6 +48,12 @@ pub enum Command {
     /// published is found, in the table and in the stream, and only the rest is published. It can be run again at any time.
     /// What steps said through their socket is in no file and cannot be filled in.
     Backfill(Box<BackfillArgs>),
+    /// Store what the stream holds and the tables have lost
+    ///
+    /// After a database was restored from an older copy, or rows were deleted: what is missing is stored as it was, with the
+    /// same cursors; what is there is left alone, so it can be run again at any time, also while `serve` runs. What is
+    /// restored is history: open pages show it once they are loaded again.
+    Replay(Box<ReplayArgs>),
     /// List, show and retry what could not be read or stored
     DeadLetters(Box<DeadLettersArgs>),
     /// Show what runs and the shared channel say, in this terminal, while they say it

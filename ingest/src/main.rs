@@ -18,6 +18,7 @@ async fn main() -> ExitCode {
     let result = match args.command {
         Command::Serve(args) => ingest::serve::run(&args).await,
         Command::Backfill(args) => ingest::backfill::run(&args).await,
+        Command::Replay(args) => ingest::replay::run(&args).await,
         Command::DeadLetters(args) => ingest::dead_letters::run(&args).await,
         Command::Setup(args) => ingest::setup::run(&args).await,
         Command::Tail(args) => ingest::tail::run(&args).await,

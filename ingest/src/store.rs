@@ -12,7 +12,7 @@ pub mod open;
 pub mod partitions;
 pub mod pool;
 pub mod retry;
-mod summary;
+pub mod summary;
 pub mod watermark;
 
 pub use error::StoreError;

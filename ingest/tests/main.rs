@@ -23,6 +23,7 @@ mod metrics;
 mod once;
 mod orders;
 mod read;
+mod replayed;
 mod serving;
 mod shelf;
 mod storing;

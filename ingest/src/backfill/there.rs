@@ -2,32 +2,23 @@
 //! is stored meanwhile falls between them.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::{self, stream};
+use anyhow::Context as _;
+use async_nats::jetstream;
 use deadpool_postgres::Pool;
-use futures_util::StreamExt as _;
 use message::identity::names_nothing;
-use message::{Kind, PodIdentity, Received, RunIdentity, Source, escape};
+use message::{Kind, PodIdentity, RunIdentity, Source, escape};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::held::Held;
 use crate::consume::STREAM;
 use crate::cursor::Cursor;
+use crate::past::{Begin, Past};
 use crate::store::epochs;
 
 /// Rows read at once.
 const PAGE: i64 = 10_000;
-/// What the stream hands out at once, in messages and bytes.
-const BATCH: usize = 500;
-const BATCH_BYTES: usize = 8 << 20;
-/// How long the server may take to answer, and keeps the consumer when it could not be removed.
-const WAIT: Duration = Duration::from_secs(10);
-const INACTIVE: Duration = Duration::from_secs(60);
-
 /// What is there of a pod.
 #[derive(Debug, Default)]
 pub struct There {
@@ -116,53 +107,17 @@ fn subjects(run: &RunIdentity) -> Vec<String> {
 
 async fn of_stream(there: &mut There, jetstream: &jetstream::Context, pod: &PodIdentity, from: u64) -> anyhow::Result<()> {
     let stream = jetstream.get_stream(STREAM).await?;
-    let unique = jetstream.client().new_inbox();
-    let name = format!("backfill-{}", unique.rsplit('.').next().unwrap_or(&unique));
-    let config = pull::Config {
-        name: Some(name.clone()),
-        description: Some("what a backfill need not publish".to_owned()),
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.max(1) },
-        ack_policy: AckPolicy::None,
-        filter_subjects: subjects(&pod.run),
-        inactive_threshold: INACTIVE,
-        memory_storage: true,
-        num_replicas: 1,
-        ..pull::Config::default()
-    };
-    let read = read_all(there, &stream, config, &pod.pod_uid).await;
-    if let Err(error) = stream.delete_consumer(&name).await {
-        tracing::debug!(error = &error as &dyn std::error::Error, "the server will remove a consumer by itself");
-    }
-    read
-}
-
-async fn read_all(there: &mut There, stream: &stream::Stream, config: pull::Config, pod_uid: &str) -> anyhow::Result<()> {
-    let consumer = stream.create_consumer(config).await?;
-    let mut left = consumer.cached_info().num_pending;
-    while left > 0 {
-        let before = left;
-        let request = consumer.fetch().max_messages(BATCH).max_bytes(BATCH_BYTES).expires(WAIT);
-        let mut messages = request.messages().await?;
-        while let Some(message) = messages.next().await {
-            let message = message.map_err(|error| anyhow::anyhow!(error))?;
-            let info = message.info().map_err(|error| anyhow::anyhow!(error))?;
-            left = left.min(info.pending);
-            let received = Received {
-                subject: &message.subject,
-                payload: &message.payload,
-                stored_at: info.published,
-                sequence: info.stream_sequence,
-            };
+    let mut past = Past::begin(jetstream, stream, "backfill", Begin::Sequence(from), subjects(&pod.run)).await?;
+    while let Some(deliveries) = past.next().await? {
+        for delivery in &deliveries {
             // What cannot be read says nothing of the file.
-            let Ok(decoded) = message::decode(&received) else { continue };
+            let Ok(decoded) = message::decode(&delivery.received()) else { continue };
             let message = decoded.message;
-            if let Some(source) = message.source.filter(|source| source.pod_uid == pod_uid) {
+            if let Some(source) = message.source.filter(|source| source.pod_uid == pod.pod_uid) {
                 there.add(message.id, message.kind.as_str(), &source);
             }
         }
-        if left == before {
-            bail!("it does not hand out what it holds");
-        }
     }
+    past.end().await;
     Ok(())
 }

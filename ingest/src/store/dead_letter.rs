@@ -62,6 +62,23 @@ pub(super) async fn add(transaction: &Transaction<'_>, dead: &[DeadLetter]) -> R
     Ok(dead.iter().filter(|letter| added.contains(&(letter.epoch, letter.sequence))).map(|letter| letter.class).collect())
 }
 
+/// How many of these are not there.
+pub(super) async fn missing(transaction: &Transaction<'_>, dead: &[DeadLetter]) -> Result<usize, StoreError> {
+    if dead.is_empty() {
+        return Ok(0);
+    }
+    let looking = || StoreError::of("look for dead letters");
+    let epochs: Vec<i64> = dead.iter().map(|letter| letter.epoch).collect();
+    let sequences: Vec<i64> = dead.iter().map(|letter| letter.sequence).collect();
+    let times: Vec<OffsetDateTime> = dead.iter().map(|letter| letter.stored_at).collect();
+    let sql = "SELECT count(*) FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS row (epoch, seq, ts) \
+        WHERE NOT EXISTS (SELECT FROM workflow_comms.dead_letters AS dead \
+            WHERE dead.epoch = row.epoch AND dead.stream_seq = row.seq AND dead.stream_ts = row.ts)";
+    let row = transaction.query_one(sql, &[&epochs, &sequences, &times]).await.map_err(looking())?;
+    let missing: i64 = row.try_get(0).map_err(looking())?;
+    Ok(usize::try_from(missing).unwrap_or_default())
+}
+
 /// The nanoseconds that a column leaves out.
 fn beyond_microseconds(moment: OffsetDateTime) -> i16 {
     i16::try_from(moment.nanosecond() % 1_000).unwrap_or_default()

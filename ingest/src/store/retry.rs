@@ -11,7 +11,7 @@ use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::read::dead_letters::DISCARDED;
 use crate::store::error::Remedy;
-use crate::store::insert::again::write_again;
+use crate::store::insert::again::{Manner, write_again};
 use crate::store::{StoreError, epochs, partitions};
 use crate::stored::StoredMessage;
 
@@ -96,8 +96,11 @@ async fn try_once(pool: &Pool, letter: Letter, epochs: &Epochs, is_dry: bool) ->
         }
     };
     let batch = Batch { rows: vec![Row { stored, resent: true, delivery: &delivery }], ..Batch::default() };
-    partitions::make(pool, &batch.days()).await?;
-    let again = write_again(&transaction, &batch, epochs, true).await?;
+    let manner = if is_dry { Manner::DryLetter } else { Manner::Letter };
+    if !is_dry {
+        partitions::make(pool, &batch.days()).await?;
+    }
+    let again = write_again(&transaction, &batch, epochs, manner).await?;
     if let Some(conflict) = again.conflicts.first() {
         let (class, error) = (conflict.class, conflict.error.clone());
         drop(transaction);

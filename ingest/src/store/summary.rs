@@ -1,5 +1,6 @@
 //! What is known of runs, their steps and their sources, from the messages that are new.
 
+pub mod recount;
 mod runs;
 mod sources;
 mod steps;

@@ -3,7 +3,7 @@
 //! What an operator restores is history only: it appears in lists from then on, and no viewer that has passed its place is
 //! shown it. So that nobody sees a message move either, any copy that is a row stays the row, whichever cursor is lower.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
 
@@ -12,10 +12,23 @@ use crate::batch::fold::fold;
 use crate::batch::{Batch, Row};
 use crate::epochs::Epochs;
 use crate::store::dead_letter::DeadLetter;
-use crate::store::{StoreError, summary};
+use crate::store::{StoreError, dead_letter, summary};
 use crate::stored::StoredMessage;
 
-/// What storing anew did.
+/// How messages are stored anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// From the stream: what has a dead letter stays one, and what becomes one is stored as such.
+    Replay,
+    /// From the same, only to know what would become of them: nothing is written.
+    DryReplay,
+    /// A dead letter itself; it goes on being one where it cannot be stored.
+    Letter,
+    /// The same, nothing written.
+    DryLetter,
+}
+
+/// What storing anew did, or would do.
 #[derive(Debug, Default)]
 pub struct Again {
     /// How many are rows again.
@@ -26,11 +39,11 @@ pub struct Again {
     pub there: usize,
     /// What says something else than the row of its id.
     pub conflicts: Vec<DeadLetter>,
+    /// How many dead letters are there again.
+    pub dead: usize,
 }
 
-/// Writes what has neither row nor dead letter, and no copy that is a row. Of messages whose places are known to hold a
-/// dead letter (`is_letter`), that letter does not count. The days must have partitions. Dead letters are given back, not
-/// written.
+/// Writes what has neither row nor dead letter, and no copy that is a row. Where it writes, the days must have partitions.
 ///
 /// # Errors
 /// When `PostgreSQL` is away or refuses, or a life of the stream was added since the batch was read.
@@ -38,12 +51,13 @@ pub async fn write_again(
     transaction: &Transaction<'_>,
     batch: &Batch<'_>,
     epochs: &Epochs,
-    is_letter: bool,
+    manner: Manner,
 ) -> Result<Again, StoreError> {
     // The lives as they are: a batch that was read with others would have other cursors.
     Lives::lock(transaction, epochs).await?;
     let rows: Vec<&Row<'_>> = batch.rows.iter().collect();
-    let found = late::find(transaction, &rows, !is_letter).await?;
+    let with_letters = matches!(manner, Manner::Replay | Manner::DryReplay);
+    let found = late::find(transaction, &rows, with_letters).await?;
     let mut again = Again { there: found.len(), ..Again::default() };
     let rows: Vec<&Row<'_>> =
         rows.into_iter().enumerate().filter(|(index, _)| !found.contains(index)).map(|(_, row)| row).collect();
@@ -58,23 +72,29 @@ pub async fn write_again(
             None => open.push(group),
         }
     }
-    let firsts: Vec<&StoredMessage> = open.iter().map(|group| &group.first.stored).collect();
-    let inserted = if firsts.is_empty() { HashSet::new() } else { columns::insert(transaction, &firsts).await? };
-    let mut new = Vec::new();
-    for group in open {
-        let stored = &group.first.stored;
-        if !inserted.contains(&(stored.cursor, stored.message.id)) {
-            // Somebody stored a copy of it meanwhile: the next try finds that.
-            return Err(StoreError::Moved(stored.cursor));
-        }
-        new.push(stored);
-        fates.copies(group.copies.iter().copied(), stored, epochs);
+    let new: Vec<&StoredMessage> = open.iter().map(|group| &group.first.stored).collect();
+    for group in &open {
+        fates.copies(group.copies.iter().copied(), &group.first.stored, epochs);
     }
-    summary::add(transaction, &new, &[]).await?;
     again.rows = new.len();
     again.runs = new.iter().filter(|stored| stored.verified).map(|stored| summary::run_of(stored)).collect();
     again.there += fates.repeated;
     again.conflicts = fates.dead;
     again.conflicts.sort_by_key(|letter| (letter.epoch, letter.sequence));
+    if matches!(manner, Manner::Replay | Manner::Letter) && !new.is_empty() {
+        let inserted = columns::insert(transaction, &new).await?;
+        // Somebody stored a copy of one meanwhile: the next try finds that.
+        if let Some(stored) = new.iter().find(|stored| !inserted.contains(&(stored.cursor, stored.message.id))) {
+            return Err(StoreError::Moved(stored.cursor));
+        }
+        summary::add(transaction, &new, &[]).await?;
+    }
+    let mut dead: Vec<DeadLetter> = batch.dead.iter().chain(&again.conflicts).cloned().collect();
+    dead.sort_by_key(|letter| (letter.epoch, letter.sequence));
+    again.dead = match manner {
+        Manner::Replay => dead_letter::add(transaction, &dead).await?.len(),
+        Manner::DryReplay => dead_letter::missing(transaction, &dead).await?,
+        Manner::Letter | Manner::DryLetter => 0,
+    };
     Ok(again)
 }
