@@ -84,12 +84,29 @@ async fn a_position_keeps_one_fate_when_another_message_turns_out_to_be_the_firs
     shelf.store(&[delivery(20, 0, 1, OTHER, false)]).await.unwrap();
     shelf.store(&copies).await.unwrap();
     assert_eq!((shelf.passed().await, shelf.dead("conflict").await), (vec![30], vec![40]));
+    // What was said twice is told of once, and what says the same as the original is no dead letter any more.
     shelf.store(&[delivery(10, 0, 1, SAID, false)]).await.unwrap();
-    assert_eq!((shelf.passed().await, shelf.dead("conflict").await), (vec![30], vec![20, 40]));
+    assert_eq!((shelf.passed().await, shelf.dead("conflict").await), (vec![30, 40], vec![20]));
     // Their acknowledgements were lost: what the first of them says is seen anew.
     shelf.store(&copies).await.unwrap();
-    assert_eq!((shelf.passed().await, shelf.dead("conflict").await), (vec![], vec![20, 30, 40]));
+    assert_eq!((shelf.passed().await, shelf.dead("conflict").await), (vec![40], vec![20, 30]));
     assert_eq!(shelf.rows().await, [10]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_names_the_message_that_has_its_id_now() {
+    let shelf = Shelf::new().await;
+    let third = SAID.replace("said", "a third thing");
+    shelf.store(&[delivery(30, 0, 1, OTHER, false)]).await.unwrap();
+    shelf.store(&[delivery(40, 0, 1, &third, false)]).await.unwrap();
+    for original in [20, 10] {
+        shelf.store(&[delivery(original, 0, 1, SAID, false)]).await.unwrap();
+        let sql = "SELECT string_agg(stream_seq || ' ' || error, E'\\n' ORDER BY stream_seq) FROM workflow_comms.dead_letters";
+        let told: String = shelf.sql.query_one(sql, &[]).await.unwrap().get(0);
+        let conflict = format!("its id is that of 1.{original}, which says something else");
+        assert_eq!(told, format!("30 {conflict}; the body is what was read from it\n40 {conflict}"));
+    }
+    assert_eq!(shelf.passed().await, [20]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -199,13 +199,16 @@ async fn check(shelf: &Shelf, stream: &[Published]) {
     }
 }
 
-/// Nothing that was said is silent: it is a row, or told of as a conflict.
+/// Nothing that was said is silent: it is a row, or told of as a conflict. What the row says is no conflict.
 fn check_words(stream: &[Published], firsts: &BTreeMap<u64, &Published>, conflicts: &[i64]) {
     let told: HashSet<(Option<u64>, &str)> = stream
         .iter()
         .filter(|one| conflicts.contains(&one.sequence) || one.id.is_some_and(|id| firsts[&id].sequence == one.sequence))
         .map(|one| (one.id, one.words.as_str()))
         .collect();
+    for one in stream.iter().filter(|one| conflicts.contains(&one.sequence)) {
+        assert_ne!(one.words, firsts[&one.id.unwrap()].words, "{one:?} is no conflict");
+    }
     for one in stream.iter().filter(|one| one.id.is_some()) {
         assert!(told.contains(&(one.id, one.words.as_str())), "{one:?} is silent");
     }

@@ -9,6 +9,7 @@
 
 pub mod again;
 mod columns;
+mod conflicts;
 mod copies;
 mod fates;
 mod known;

@@ -1,5 +1,6 @@
 //! What must become of each message, from the stream alone. Pure.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
@@ -11,10 +12,10 @@ use crate::witness::{Heard, Message};
 pub enum Fate {
     /// A row: the first of its id.
     Row,
-    /// A copy of a row, and nothing else was said under its id: nothing remains of it.
+    /// It says what a row says: nothing remains of it.
     Copy,
-    /// Not the first of its id, under which not always the same was said. Whatever was said is the row, or a dead letter of
-    /// one that said it; which of them that is, the order decides in which they were stored.
+    /// It says something else than the row of its id. Whatever was said so is a dead letter of one that said it; which of
+    /// them that is, the order decides in which they were stored.
     Contested,
     /// A dead letter.
     Unreadable,
@@ -24,23 +25,24 @@ pub enum Fate {
 
 /// The fates of all messages of the stream, in order. What is lost is not the first of its id.
 pub fn fates(heard: &[Heard], lost: &HashSet<u64>) -> Vec<Fate> {
-    let mut said: HashMap<Uuid, Vec<&Message>> = HashMap::new();
-    let kept = heard.iter().filter(|heard| !lost.contains(&heard.sequence));
-    for message in kept.filter_map(|heard| heard.message.as_ref()) {
-        said.entry(message.id.unwrap_or_default()).or_default().push(message);
+    let mut firsts: HashMap<Uuid, &Message> = HashMap::new();
+    let mut fates = Vec::with_capacity(heard.len());
+    for Heard { sequence, message, .. } in heard {
+        fates.push(match message {
+            _ if lost.contains(sequence) => Fate::Lost,
+            None => Fate::Unreadable,
+            Some(Message { id: None, .. }) => Fate::Row,
+            Some(message @ Message { id: Some(id), .. }) => match firsts.entry(*id) {
+                Entry::Vacant(first) => {
+                    first.insert(message);
+                    Fate::Row
+                }
+                Entry::Occupied(first) if first.get().content == message.content => Fate::Copy,
+                Entry::Occupied(_) => Fate::Contested,
+            },
+        });
     }
-    let contested: HashSet<Uuid> =
-        said.iter().filter(|(_, said)| said.iter().any(|one| one.content != said[0].content)).map(|(id, _)| *id).collect();
-    let mut seen = HashSet::new();
-    let fate = |heard: &Heard| match &heard.message {
-        _ if lost.contains(&heard.sequence) => Fate::Lost,
-        None => Fate::Unreadable,
-        Some(Message { id: None, .. }) => Fate::Row,
-        Some(Message { id: Some(id), .. }) if seen.insert(*id) => Fate::Row,
-        Some(Message { id: Some(id), .. }) if contested.contains(id) => Fate::Contested,
-        Some(_) => Fate::Copy,
-    };
-    heard.iter().map(fate).collect()
+    fates
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn the_first_of_an_id_that_is_not_lost_is_the_row() {
     };
     let unreadable = Heard { sequence: 6, hash: 0, marked: false, message: None };
     let heard = [said(1, 7, "a"), said(2, 7, "a"), said(3, 7, "b"), said(4, 8, "a"), said(5, 8, "a"), unreadable];
-    let expected = [Fate::Row, Fate::Contested, Fate::Contested, Fate::Row, Fate::Copy, Fate::Unreadable];
+    let expected = [Fate::Row, Fate::Copy, Fate::Contested, Fate::Row, Fate::Copy, Fate::Unreadable];
     assert_eq!(fates(&heard, &HashSet::new()), expected);
     let expected = [Fate::Lost, Fate::Lost, Fate::Row, Fate::Lost, Fate::Row, Fate::Unreadable];
     assert_eq!(fates(&heard, &HashSet::from([1, 2, 4])), expected);

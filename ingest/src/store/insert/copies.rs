@@ -7,7 +7,7 @@
 use deadpool_postgres::Transaction;
 
 use super::columns::{self, Place};
-use super::{Fates, known, late};
+use super::{Fates, conflicts, known, late};
 use crate::batch::Row;
 use crate::batch::fold::Group;
 use crate::epochs::Epochs;
@@ -157,6 +157,7 @@ async fn replace<'b>(
         let copy = displaced.remove(&index).ok_or(StoreError::Moved(place.cursor))?;
         let original = &group.first.stored;
         fates.displaced(&copy, original);
+        conflicts::judge_anew(transaction, copy.cursor, original, fates).await?;
         fates.copies(group.copies.iter().copied(), original, epochs);
         written.replaced.push((original, copy));
     }

@@ -22,7 +22,7 @@ pub(super) struct Fates {
 /// A message has the id of another and says something else.
 #[derive(Debug, thiserror::Error)]
 #[error("its id is that of {0}, which says something else")]
-struct Conflict(Cursor);
+pub(super) struct Conflict(pub(super) Cursor);
 
 impl Fates {
     /// Settles the copies of a message, each with a higher cursor.
@@ -69,4 +69,4 @@ impl Fates {
 }
 
 /// The class of dead letters that have the id of another message and say something else.
-const CONFLICT: &str = "conflict";
+pub(super) const CONFLICT: &str = "conflict";
