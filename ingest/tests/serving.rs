@@ -1,6 +1,8 @@
 //! What is stored is served, live and as history.
 
+use ingest::args::Command;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
 
 use crate::world::World;
 
@@ -52,4 +54,44 @@ async fn a_viewer_gets_the_history_and_then_what_is_said_live() {
     // Open streams end with the token: they hold nothing up.
     stop.cancel();
     running.wait().await.expect("stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_replica_is_not_ready_first_and_goes_on_telling_until_its_streams_have_ended() {
+    let world = World::start().await;
+    let words = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--database-url", &world.url];
+    let words = [&words[..], &["--drain-seconds", "6"]].concat();
+    let Command::Serve(args) = World::args(&world.nats.ingest(), &words).command else { panic!("no serve") };
+    let stop = CancellationToken::new();
+    let running = ingest::serve::start(&args, stop.clone()).await.expect("started");
+    let (api, admin) = (running.api, running.admin);
+    world.publish_numbered(0..1).await;
+    // Of so many shares of the time, one is long.
+    let mut viewers = Vec::new();
+    for _ in 0..20 {
+        let mut viewer = tokio::net::TcpStream::connect(api).await.expect("connected");
+        let request = "GET /api/agents/events?workflowUid=u-1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+        viewer.write_all(request.as_bytes()).await.expect("sent");
+        read_until(&mut viewer, "caught_up").await;
+        viewers.push(viewer);
+    }
+    stop.cancel();
+    let stopped = tokio::spawn(running.wait());
+    let text = readyz(admin).await;
+    assert!(text.starts_with("HTTP/1.1 503") && text.contains("serving: stopping"), "{text}");
+    world.publish_numbered(1..2).await;
+    let told = viewers.into_iter().map(|mut viewer| async move {
+        let mut text = String::new();
+        let mut part = [0; 4_096];
+        while !text.ends_with("\r\n0\r\n\r\n") {
+            let count = viewer.read(&mut part).await.expect("read");
+            assert!(count > 0, "a stream broke off: {text}");
+            text.push_str(&String::from_utf8_lossy(&part[..count]));
+        }
+        text.contains("number 1")
+    });
+    let told = futures_util::future::join_all(told).await;
+    assert!(told.contains(&true), "nobody was told what was said meanwhile");
+    world.until("SELECT count(*) FROM workflow_comms.agent_messages", 2).await;
+    stopped.await.expect("no panic").expect("stopped");
 }

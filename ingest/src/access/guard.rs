@@ -136,20 +136,21 @@ impl Guard {
         // A token says the most exactly who somebody is; where one is shown that is not taken, nothing else is looked at.
         if let Some(value) = given.next().filter(|_| self.reviews.is_some()) {
             let token = value.to_str().ok().and_then(Token::of_header).filter(|_| given.next().is_none());
-            return self.of_token(token.ok_or(Refused::Unknown { shown: true })?).await;
+            return self.of(Proof::Token(token.ok_or(Refused::Unknown { shown: true })?)).await;
         }
         if let Some(user) = self.proxy.as_ref().and_then(|proxy| proxy.named(peer, headers)) {
             return Ok(Viewer::known(self, Arc::new(user), Proof::Proxy));
         }
         match cookie::token(headers).filter(|_| self.reviews.is_some()) {
-            Some(token) => self.of_token(token).await,
+            Some(token) => self.of(Proof::Cookie(token)).await,
             None => Err(Refused::Unknown { shown: false }),
         }
     }
 
-    async fn of_token(self: Arc<Self>, token: Token) -> Result<Viewer, Refused> {
-        match self.user(&token).await {
-            Ok(Some(user)) => Ok(Viewer::known(self, user, Proof::Token(token))),
+    async fn of(self: Arc<Self>, proof: Proof) -> Result<Viewer, Refused> {
+        let (Proof::Token(token) | Proof::Cookie(token)) = &proof else { return Err(Refused::Unknown { shown: false }) };
+        match self.user(token).await {
+            Ok(Some(user)) => Ok(Viewer::known(self, user, proof)),
             Ok(None) => Err(Refused::Unknown { shown: true }),
             Err(Unavailable) => Err(Refused::Unavailable),
         }

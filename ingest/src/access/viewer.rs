@@ -33,7 +33,10 @@ struct Known {
 /// What somebody is known by.
 #[derive(Debug, Clone)]
 pub(super) enum Proof {
+    /// A program shows it.
     Token(Token),
+    /// A browser keeps it.
+    Cookie(Token),
     Proxy,
 }
 
@@ -60,6 +63,12 @@ impl Viewer {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Whether it is somebody who signed in here, and may sign out.
+    #[must_use]
+    pub fn is_signed_in(&self) -> bool {
+        matches!(&self.0, Some(Known { proof: Proof::Cookie(_), .. }))
     }
 
     /// Whether the messages of a namespace may be read.
@@ -123,7 +132,7 @@ impl Viewer {
         match &self.0 {
             None => std::future::pending().await,
             Some(Known { proof: Proof::Proxy, .. }) => tokio::time::sleep(LONGEST_BY_PROXY).await,
-            Some(Known { guard, user, proof: Proof::Token(token) }) => {
+            Some(Known { guard, user, proof: Proof::Token(token) | Proof::Cookie(token) }) => {
                 let until = |end: SystemTime| end.duration_since(SystemTime::now()).unwrap_or_default();
                 loop {
                     let pause = token.expires().map_or(guard.kept_for(), |end| guard.kept_for().min(until(end)));

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, SET_COOKIE};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN, SET_COOKIE};
 use hyper::{Method, Request, StatusCode, Uri};
 
 use super::answer::{self, Answer};
@@ -40,7 +40,7 @@ pub(super) fn link(uri: &Uri) -> String {
 /// Answers what is asked of these two paths.
 pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answer {
     let is_in = request.uri().path() == IN;
-    let mut answer = match (request.method(), is_in) {
+    match (request.method(), is_in) {
         (&Method::GET | &Method::HEAD, true) => show(server, &request).await,
         (&Method::POST, true) => sign_in(server, request).await.unwrap_or_else(|problem| answer::problem(&problem)),
         (&Method::POST, false) => sign_out(&request).unwrap_or_else(|problem| answer::problem(&problem)),
@@ -48,10 +48,7 @@ pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Answe
             StatusCode::METHOD_NOT_ALLOWED,
             format!("`{method}` is not served here; a form is sent by POST"),
         )),
-    };
-    // Without it a browser says of its form that it comes from nowhere.
-    answer.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    answer
+    }
 }
 
 async fn show(server: &Server, request: &Request<Incoming>) -> Answer {

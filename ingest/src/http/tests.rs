@@ -61,7 +61,14 @@ async fn what_is_refused_is_a_problem_with_every_protection() {
     for (method, path, host, status) in cases {
         let answer = ask(address, method, path, host).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{method} {path}: {answer}");
-        for part in ["application/problem+json", "\"ok\":false", "\"error\":", "default-src 'none'", "nosniff", "no-referrer"] {
+        for part in [
+            "application/problem+json",
+            "\"ok\":false",
+            "\"error\":",
+            "default-src 'none'",
+            "nosniff",
+            "referrer-policy: same-origin",
+        ] {
             assert!(answer.contains(part), "{method} {path} has no {part}: {answer}");
         }
     }

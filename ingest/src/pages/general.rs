@@ -15,6 +15,8 @@ const PATH: &str = "/agents/general";
 pub struct View<'a> {
     /// The query of the page: filters and place.
     pub query: &'a Query,
+    /// Whether the reader signed in here.
+    pub signed_in: bool,
     /// The rows, oldest first.
     pub messages: &'a [StoredMessage],
     /// Whether there are older ones.
@@ -37,6 +39,7 @@ pub fn render(view: &View<'_>) -> String {
     layout::page(&Shell {
         here: Here::General,
         title: "General",
+        signed_in: view.signed_in,
         heading: html! {},
         actions: html! {
             (layout::connection())

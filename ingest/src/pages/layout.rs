@@ -17,6 +17,8 @@ pub(super) enum Here {
 pub(super) struct Shell<'a> {
     pub(super) here: Here,
     pub(super) title: &'a str,
+    /// Whether the reader signed in here.
+    pub(super) signed_in: bool,
     /// Beside the links, in the first line.
     pub(super) heading: Markup,
     /// At the end of the first line, before the theme.
@@ -55,7 +57,7 @@ pub(super) fn page(shell: &Shell<'_>) -> String {
                             a href="/agents/general" aria-current=[here(Here::General)] { "General" }
                         }
                         div.heading { (shell.heading) }
-                        div.actions { (shell.actions) (theme()) }
+                        div.actions { (shell.actions) (theme()) @if shell.signed_in { (sign_out()) } }
                     }
                     div.second { (shell.filters) }
                 }
@@ -74,6 +76,10 @@ pub(super) fn connection() -> Markup {
 /// The button that stops following, for pages whose rows run.
 pub(super) fn pause() -> Markup {
     html! { button #pause type="button" aria-pressed="false" hidden { "Pause " kbd { "Space" } } }
+}
+
+fn sign_out() -> Markup {
+    html! { form method="post" action="/logout" { button #leave type="submit" { "Sign out" } } }
 }
 
 fn theme() -> Markup {

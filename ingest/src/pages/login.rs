@@ -25,6 +25,7 @@ pub fn render(next: &str, said: Said) -> String {
     layout::page(&Shell {
         here: Here::Login,
         title: "Sign in",
+        signed_in: false,
         heading: html! {},
         actions: html! {},
         filters: html! {},

@@ -16,6 +16,7 @@ pub fn render(problem: &Problem, path: &str) -> String {
     layout::page(&Shell {
         here: Here::Run,
         title,
+        signed_in: false,
         heading: html! {},
         actions: html! {},
         filters: html! {},

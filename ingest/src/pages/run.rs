@@ -18,6 +18,8 @@ pub struct View<'a> {
     pub id: &'a str,
     /// The query of the page: filters and place.
     pub query: &'a Query,
+    /// Whether the reader signed in here.
+    pub signed_in: bool,
     /// The rows, oldest first.
     pub messages: &'a [StoredMessage],
     /// Whether there are older ones.
@@ -38,6 +40,7 @@ pub fn render(view: &View<'_>) -> String {
     layout::page(&Shell {
         here: Here::Run,
         title: name,
+        signed_in: view.signed_in,
         heading: heading(view, name),
         actions: html! {
             (layout::connection())

@@ -23,6 +23,8 @@ pub struct View<'a> {
     pub page: &'a RunPage,
     /// The query of the page: tab, search, place.
     pub query: &'a Query,
+    /// Whether the reader signed in here.
+    pub signed_in: bool,
     /// When it is shown.
     pub now: Timestamp,
 }
@@ -37,6 +39,7 @@ pub fn render(view: &View<'_>) -> String {
     layout::page(&Shell {
         here: Here::Runs,
         title: "Runs",
+        signed_in: view.signed_in,
         heading: html! {},
         actions: layout::connection(),
         filters: html! {

@@ -21,7 +21,7 @@ const ROWS: usize = 300;
 pub async fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
     let page = read::runs::list(&state.pool, &api::runs::asked(state, query).await?).await?;
     let now = Timestamp::new(OffsetDateTime::now_utc());
-    Ok(answer::html(runs_page::render(&runs_page::View { page: &page, query, now })))
+    Ok(answer::html(runs_page::render(&runs_page::View { page: &page, query, now, signed_in: state.viewer.is_signed_in() })))
 }
 
 /// `/agents/general`.
@@ -31,6 +31,7 @@ pub async fn general(state: &State, query: &Query) -> Result<Answer, Problem> {
     let history = api::messages::history(state, &filter, before, ROWS).await?;
     Ok(answer::html(general_page::render(&general_page::View {
         query,
+        signed_in: state.viewer.is_signed_in(),
         messages: &history.page.messages,
         older: history.page.older,
         live: live(before, history.as_of),
@@ -56,6 +57,7 @@ pub async fn run(state: &State, id: &str, query: &Query) -> Result<Answer, Probl
         run: run.as_deref(),
         id,
         query,
+        signed_in: state.viewer.is_signed_in(),
         messages: &page.messages,
         older: page.older,
         live: live(before, as_of),

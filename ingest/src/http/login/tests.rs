@@ -1,3 +1,5 @@
+use hyper::header::HeaderValue;
+
 use super::*;
 
 #[test]

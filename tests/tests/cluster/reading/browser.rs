@@ -44,8 +44,7 @@ async fn somebody_signs_in_sees_what_is_said_live_and_signs_out() -> Result<()> 
     let cookie = browser.get_named_cookie("__Host-agent-comms").await?;
     assert_eq!((cookie.http_only(), cookie.secure(), cookie.value()), (Some(true), Some(true), token.as_str()));
 
-    browser.goto(&format!("{base}/login")).await?;
-    browser.find(Locator::Css("form.login button")).await?.click().await?;
+    browser.find(Locator::Css("#leave")).await?.click().await?;
     browser.wait().for_element(Locator::Css("input[name=token]")).await?;
     browser.goto(&format!("{base}/agents/general")).await?;
     assert_eq!(browser.current_url().await?.path(), "/login");

@@ -10,10 +10,15 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use neighbours::certificates::Authority;
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use super::ground::Ground;
+use crate::ground::eventually;
 
 pub type Body = Full<Bytes>;
 
@@ -116,4 +121,29 @@ pub async fn is_ready(admin: SocketAddr) -> bool {
     let (mut sender, connection) = http1::handshake(TokioIo::new(TcpStream::connect(admin).await.unwrap())).await.unwrap();
     tokio::spawn(connection);
     sender.send_request(get(admin, "/readyz", &[])).await.unwrap().status().is_success()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_is_served_and_whoever_shakes_no_hand_is_left() {
+    let ground = Ground::new("renewed").await;
+    let mut silent = TcpStream::connect(ground.api).await.unwrap();
+    let kept = connect(ground.api, &ground.roots, &["h2"]).await.unwrap();
+    let authority = Authority::new().unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    let new = ground.directory.path().join("new.crt");
+    std::fs::write(&new, authority.certificate_pem()).unwrap();
+    roots.add_parsable_certificates(service::tls::certificates(&new).unwrap());
+    let roots = Arc::new(roots);
+    assert!(connect(ground.api, &roots, &["h2"]).await.is_err());
+    // One file after the other, as they are when somebody looks in between.
+    authority.server(&[]).unwrap().write(ground.directory.path(), "tls").unwrap();
+    eventually("the new certificate is served", async || connect(ground.api, &roots, &["h2"]).await.is_ok()).await;
+    assert!(connect(ground.api, &ground.roots, &["h2"]).await.is_err());
+    // What cannot be used changes nothing.
+    std::fs::write(ground.directory.path().join("tls.key"), "no key").unwrap();
+    let mut rest = Vec::new();
+    tokio::time::timeout(PATIENCE, silent.read_to_end(&mut rest)).await.expect("it is left").unwrap();
+    assert!(connect(ground.api, &roots, &["http/1.1"]).await.is_ok());
+    drop(kept);
+    ground.stopped().await;
 }
