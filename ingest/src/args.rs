@@ -19,6 +19,7 @@ use service::nats::NatsArgs;
 
 use access::AccessArgs;
 use backfill::BackfillArgs;
+use client::Format;
 use dead_letters::DeadLettersArgs;
 use replay::ReplayArgs;
 use runs::RunsArgs;
@@ -41,6 +42,9 @@ pub enum Command {
     /// Store the stream, and serve history, live streams and pages
     Serve(Box<ServeArgs>),
     /// Create the stream and its durable consumer where they are missing; show how they differ where they are not
+    ///
+    /// For where no NACK controller makes them. Nothing that is there is ever changed or deleted: a changed consumer can pass
+    /// over messages, a deleted one forgets what is stored. The exit code is 1 where a setting differs.
     Setup(Box<SetupArgs>),
     /// Fill the stream with what a pod's log and event files say and is not there yet
     ///
@@ -128,6 +132,9 @@ pub struct SetupArgs {
     /// NACK resources to create from; else those this program was built with
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
+    /// Lines for people, or one JSON object for each stream and consumer
+    #[arg(long, short, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub output: Format,
     /// NATS, as a user who may create streams
     #[command(flatten)]
     pub nats: NatsArgs,

@@ -15,9 +15,10 @@ use async_nats::jetstream;
 use async_nats::jetstream::consumer::{IntoConsumerConfig as _, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{self, ConsumerErrorKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::SetupArgs;
+use crate::args::client::Format;
 use manifest::Manifest;
 
 /// The definition this program was built with.
@@ -26,12 +27,19 @@ const BUILT_IN: &str = include_str!("../../manifests/nats/agent-comms.yaml");
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// What became of a stream or a consumer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 enum Outcome {
     Created,
     Same,
-    /// A line for each setting that differs.
-    Differs(Vec<String>),
+    Differs(Vec<Difference>),
+}
+
+/// A setting that is not as it should be.
+#[derive(Debug, PartialEq)]
+struct Difference {
+    setting: String,
+    is: Value,
+    should_be: Value,
 }
 
 /// Creates what is missing, and fails when something differs.
@@ -45,25 +53,25 @@ pub async fn run(args: &SetupArgs) -> anyhow::Result<()> {
     let options = args.nats.options("agent-comms-ingest setup", scratch.path())?;
     // A person waits for the answer: a few tries, then it says what it could not reach.
     let client = options.max_reconnects(5).connect(args.nats.servers()?).await.with_context(|| {
-        format!("cannot connect to nats at `{}`; check the address and that the server runs", args.nats.nats_url)
+        format!("cannot connect to nats at `{}`; check the address and that the server runs", args.nats.told_url())
     })?;
     let reached = tokio::time::timeout(CONNECT, client.flush()).await;
     let reached = reached.is_ok_and(|flushed| flushed.is_ok());
     anyhow::ensure!(
         reached,
         "nats at `{}` cannot be reached within 10 s; check the address and the certificates",
-        args.nats.nats_url
+        args.nats.told_url()
     );
     let jetstream = jetstream::new(client);
     let mut differences = 0;
     for wanted in manifest.streams {
         let outcome = stream(&jetstream, wanted.clone()).await?;
-        differences += tell(&format!("stream `{}`", wanted.name), &outcome)?;
+        differences += tell(args.output, &Resource { stream: &wanted.name, consumer: None }, &outcome)?;
     }
     for (stream, wanted) in manifest.consumers {
         let name = wanted.durable_name.clone().unwrap_or_default();
         let outcome = consumer(&jetstream, &stream, wanted).await?;
-        differences += tell(&format!("consumer `{name}` of stream `{stream}`"), &outcome)?;
+        differences += tell(args.output, &Resource { stream: &stream, consumer: Some(&name) }, &outcome)?;
     }
     anyhow::ensure!(
         differences == 0,
@@ -127,10 +135,10 @@ fn compare(wanted: &Value, found: &Value) -> Outcome {
             matches!(value, Value::Null | Value::Bool(false)) || value.as_i64() == Some(0) || value.as_str() == Some("")
         };
         let same = value == other || (is_default(value) && is_default(other)) || same_set(value, other);
-        (!same).then(|| format!("{key}: is {other}, should be {value}"))
+        (!same).then(|| Difference { setting: key.clone(), is: other.clone(), should_be: value.clone() })
     };
-    let lines: Vec<String> = settings.iter().filter_map(differs).collect();
-    if lines.is_empty() { Outcome::Same } else { Outcome::Differs(lines) }
+    let differences: Vec<Difference> = settings.iter().filter_map(differs).collect();
+    if differences.is_empty() { Outcome::Same } else { Outcome::Differs(differences) }
 }
 
 /// Subjects have no order.
@@ -143,21 +151,52 @@ fn same_set(one: &Value, other: &Value) -> bool {
     texts(one).is_some_and(|one| texts(other) == Some(one))
 }
 
+/// What is looked at.
+struct Resource<'a> {
+    stream: &'a str,
+    consumer: Option<&'a str>,
+}
+
 /// Prints what became of it and returns how many settings differ.
-fn tell(what: &str, outcome: &Outcome) -> anyhow::Result<usize> {
+fn tell(format: Format, resource: &Resource<'_>, outcome: &Outcome) -> anyhow::Result<usize> {
+    let differences = match outcome {
+        Outcome::Created | Outcome::Same => &[][..],
+        Outcome::Differs(differences) => differences,
+    };
     let mut out = std::io::stdout().lock();
-    match outcome {
-        Outcome::Created => writeln!(out, "{what}: created")?,
-        Outcome::Same => writeln!(out, "{what}: is as it should be")?,
-        Outcome::Differs(lines) => {
-            writeln!(out, "{what}: differs")?;
-            for line in lines {
-                writeln!(out, "  {line}")?;
-            }
-            return Ok(lines.len());
-        }
+    match format {
+        Format::Text => write!(out, "{}", as_text(resource, outcome, differences))?,
+        Format::Json => writeln!(out, "{}", as_json(resource, outcome, differences))?,
     }
-    Ok(0)
+    Ok(differences.len())
+}
+
+fn as_text(resource: &Resource<'_>, outcome: &Outcome, differences: &[Difference]) -> String {
+    let what = match resource.consumer {
+        None => format!("stream `{}`", resource.stream),
+        Some(consumer) => format!("consumer `{consumer}` of stream `{}`", resource.stream),
+    };
+    let said = match outcome {
+        Outcome::Created => "created",
+        Outcome::Same => "is as it should be",
+        Outcome::Differs(_) => "differs",
+    };
+    let lines =
+        differences.iter().map(|Difference { setting, is, should_be }| format!("  {setting}: is {is}, should be {should_be}\n"));
+    std::iter::once(format!("{what}: {said}\n")).chain(lines).collect()
+}
+
+fn as_json(resource: &Resource<'_>, outcome: &Outcome, differences: &[Difference]) -> Value {
+    let outcome = match outcome {
+        Outcome::Created => "created",
+        Outcome::Same => "same",
+        Outcome::Differs(_) => "differs",
+    };
+    let differences: Vec<Value> = differences
+        .iter()
+        .map(|difference| json!({ "setting": difference.setting, "is": difference.is, "should_be": difference.should_be }))
+        .collect();
+    json!({ "stream": resource.stream, "consumer": resource.consumer, "outcome": outcome, "differences": differences })
 }
 
 #[cfg(test)]

@@ -85,10 +85,21 @@ async fn setup_changes_nothing_that_is_there_and_says_what_differs() {
     let text = include_str!("../../manifests/nats/agent-comms.yaml").replace("maxAge: 168h", "maxAge: 24h");
     std::fs::write(manifest.path(), text).expect("written");
     let words = ["setup", "--manifest", manifest.path().to_str().expect("text")];
-    for (words, same) in [(&words[..1], true), (&words[..], false)] {
-        let ingest::args::Command::Setup(args) = World::args(&world.nats.admin(), words).command else { panic!("no setup") };
+    for (some, same) in [(&words[..1], true), (&words[..], false)] {
+        let ingest::args::Command::Setup(args) = World::args(&world.nats.admin(), some).command else { panic!("no setup") };
         assert_eq!(ingest::setup::run(&args).await.is_ok(), same);
     }
+    // The same for programs.
+    let words = World::words(&world.nats.admin(), &["setup", "-o", "json", "--manifest", words[2]]);
+    let program = env!("CARGO_BIN_EXE_agent-comms-ingest");
+    let done = tokio::process::Command::new(program).args(&words[1..]).output().await.expect("run");
+    assert!(!done.status.success());
+    let text = String::from_utf8(done.stdout).expect("text");
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines[0]["outcome"], "differs");
+    let age = serde_json::json!([{ "setting": "max_age", "is": 604_800_000_000_000_u64, "should_be": 86_400_000_000_000_u64 }]);
+    assert_eq!(lines[0]["differences"], age);
+    assert_eq!((&lines[1]["consumer"], &lines[1]["outcome"]), (&"jangar-agent-comms".into(), &"same".into()));
     let mut stream = world.jetstream.get_stream("agent-comms").await.expect("the stream");
     let max_age = stream.info().await.expect("info").config.max_age;
     assert_eq!(max_age.as_secs(), 168 * 3_600);

@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    fn words(credentials: &Credentials, words: &[&str]) -> Vec<String> {
+    pub fn words(credentials: &Credentials, words: &[&str]) -> Vec<String> {
         let path = |path: &PathBuf| path.to_str().expect("text").to_owned();
         let mut all = vec!["agent-comms-ingest".to_owned()];
         all.extend(words.iter().map(ToString::to_string));

@@ -25,10 +25,10 @@ fn a_setting_that_is_not_known_is_an_error() {
 
 #[track_caller]
 fn check(wanted: &Value, found: &Value, expected: &[&str]) {
-    let lines = match compare(wanted, found) {
-        Outcome::Differs(lines) => lines,
-        _ => Vec::new(),
-    };
+    let outcome = compare(wanted, found);
+    let differences = if let Outcome::Differs(differences) = &outcome { &differences[..] } else { &[] };
+    let text = as_text(&Resource { stream: "s", consumer: None }, &outcome, differences);
+    let lines: Vec<&str> = text.lines().skip(1).map(str::trim_start).collect();
     assert_eq!(lines, expected);
 }
 
