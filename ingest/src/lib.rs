@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod pages;
 pub mod past;
+pub mod program;
 pub mod read;
 pub mod readback;
 pub mod replay;

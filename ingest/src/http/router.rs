@@ -15,6 +15,9 @@ use super::{Server, State, host, login, metrics};
 use crate::access::guard::Refused;
 use crate::{api, openapi, pages};
 
+/// Headers of a request.
+const MOST_HEADERS: usize = 100;
+
 /// Answers a request of somebody at this address.
 pub(super) async fn answer(server: &Server, peer: IpAddr, busy: Arc<()>, request: Request<Incoming>) -> Answer {
     let is_form = matches!(request.uri().path(), login::IN | login::OUT) && server.access.has_login();
@@ -42,6 +45,11 @@ fn refuse(server: &Server, request: &Request<Incoming>, is_form: bool) -> Option
             StatusCode::MISDIRECTED_REQUEST,
             format!("`{host}` is not served here; an open server answers to localhost, 127.0.0.1 and [::1] alone"),
         ));
+    }
+    // HTTP/1.1 has this limit of its own accord.
+    if request.headers().len() > MOST_HEADERS {
+        let detail = format!("a request has at most {MOST_HEADERS} headers here");
+        return Some(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail));
     }
     if is_form {
         return None;

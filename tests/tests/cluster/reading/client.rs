@@ -80,3 +80,36 @@ fn strange_authority(ground: &Ground) -> PathBuf {
     std::fs::write(&path, neighbours::certificates::Authority::new().unwrap().certificate_pem()).unwrap();
     path
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_show_over_tls_what_their_token_may_read_and_say_what_is_wrong_with_it() {
+    let ground = Ground::new("commands").await;
+    let reader = ground.reader("reader").await;
+    reader.may_read(ground.name).await;
+    let last = ground.say(ground.name, "mine", "a word of mine").await.max(ground.say("commands-other", "two", "theirs").await);
+    ground.stored(last).await;
+    let (ca, file) = (ground.directory.path().join("ca.crt"), ground.directory.path().join("token"));
+    let run = async |words: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_ingest-under-test"));
+        command.args(words).args(["--server", &format!("https://localhost:{}", ground.api.port())]);
+        let output = command.arg("--token-file").arg(&file).arg("--ca").arg(&ca).output().await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let tail = ["tail", "--run", "shared-alias", "--no-follow"];
+    std::fs::write(&file, "nonsense").unwrap();
+    for words in [&["runs"][..], &tail] {
+        let (code, shown, said) = run(words).await;
+        assert_eq!((code, shown.as_str()), (Some(1), ""), "{said}");
+        assert!(said.contains("does not take the token") && !said.contains("nonsense"), "{said}");
+    }
+    std::fs::write(&file, reader.token().await).unwrap();
+    eventually("the run is shown", async || run(&["runs"]).await.1.contains("a word of mine")).await;
+    let (_, shown, _) = run(&["runs"]).await;
+    assert!(!shown.contains("commands-other"), "{shown}");
+    let (code, shown, said) = run(&tail).await;
+    assert!(code == Some(0) && shown.contains("a word of mine") && !shown.contains("theirs"), "{shown}{said}");
+    let (code, _, said) = run(&["tail", "--channel", "general", "--no-follow"]).await;
+    assert!(code == Some(1) && said.contains("you may not read the shared channel"), "{said}");
+    ground.stopped().await;
+}

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use ingest::serve::Running;
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
@@ -91,6 +92,13 @@ impl Ground {
         self.stop.cancel();
         std::mem::replace(&mut self.running, running).wait().await.unwrap();
         (self.api, self.stop) = (self.running.api, stop);
+    }
+
+    /// A metric of ingest, by its name and labels as they are written.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let text = wire::admin(self.running.admin, "/metrics").await.1;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        line.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Tells ingest to stop; what is left of it.
@@ -217,6 +225,17 @@ impl Reader<'_> {
         bindings.create(&PostParams::default(), &serde_json::from_value(binding).unwrap()).await.unwrap();
     }
 
+    /// Whether the API server knows that it may read the messages of a namespace.
+    pub async fn is_permitted(&self, client: &kube::Client, namespace: &str) -> bool {
+        let attributes =
+            json!({ "group": "agent-comms.dev", "resource": "agentmessages", "verb": "get", "namespace": namespace });
+        let user = format!("system:serviceaccount:{}:{}", self.ground.name, self.name);
+        let review = json!({ "metadata": {}, "spec": { "user": user, "resourceAttributes": attributes } });
+        let review: SubjectAccessReview = serde_json::from_value(review).unwrap();
+        let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await.unwrap();
+        answer.status.unwrap().allowed
+    }
+
     /// Takes that away again.
     pub async fn may_no_longer_read(&self, namespace: &str) {
         let bindings = Api::<RoleBinding>::namespaced(self.ground.client.clone(), namespace);
@@ -274,9 +293,10 @@ async fn serve(
     let (certificate, key) = (path("tls.crt"), path("tls.key"));
     let kubeconfig = account.kubeconfig().to_str().unwrap();
     let access = if arguments.contains(&"--access") { &[][..] } else { &["--access", "kubernetes"] };
-    let fixed = ["--access-cache-seconds", "1", "--kubeconfig", kubeconfig];
+    let kept = if arguments.contains(&"--access-cache-seconds") { &[][..] } else { &["--access-cache-seconds", "1"] };
+    let fixed = ["--kubeconfig", kubeconfig];
     let tls = ["--tls-cert", &certificate, "--tls-key", &key];
-    let all = [access, &fixed[..], &tls, arguments].concat();
+    let all = [access, kept, &fixed[..], &tls, arguments].concat();
     let stop = CancellationToken::new();
     let running = tests::replica::serve_with(&nats.ingest(), database, &all, &stop).await.unwrap();
     eventually("ingest is ready", async || wire::is_ready(running.admin).await).await;

@@ -155,3 +155,33 @@ async fn a_role_in_the_whole_cluster_reads_every_namespace() {
     .await;
     ground.stopped().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_at_once_is_asked_for_once() {
+    let mut ground = Ground::new("asked").await;
+    ground.again(&["--access-cache-seconds", "600"]).await;
+    let reader = ground.reader("reader").await;
+    reader.may_read(ground.name).await;
+    let last = ground.say(ground.name, "one", "a word").await;
+    ground.stored(last).await;
+    let path = format!("/api/agents/messages/1.{last}");
+    // Before ingest asks, or it would keep the answer of a server that does not know of the right yet.
+    let client = ground.client.clone();
+    let may = async || reader.is_permitted(&client, ground.name).await;
+    eventually("the right is known to the API server", may).await;
+    let reviews = async |review: &str, result: &str| {
+        ground.metric(&format!("agentcomms_ingest_access_reviews_total{{review=\"{review}\",result=\"{result}\"}}")).await
+    };
+    let (tokens, rights) = (reviews("token", "allowed").await, reviews("permission", "allowed").await);
+    let token = reader.token().await;
+    let answers = futures_util::future::join_all((0..30).map(|_| ground.get(&token, &path))).await;
+    assert!(answers.iter().all(|(status, _)| *status == StatusCode::OK), "{answers:?}");
+    assert_eq!((reviews("token", "allowed").await, reviews("permission", "allowed").await), (tokens + 1, rights + 1));
+    // A refusal is kept as well.
+    let denied = reviews("token", "denied").await;
+    for _ in 0..5 {
+        assert_eq!(ground.get("a.b.c", &path).await.0, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(reviews("token", "denied").await, denied + 1);
+    ground.stopped().await;
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use neighbours::certificates::Authority;
 use rustls::pki_types::ServerName;
@@ -117,10 +117,18 @@ impl Events {
 }
 
 /// Whether the admin port says ready.
-pub async fn is_ready(admin: SocketAddr) -> bool {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(TcpStream::connect(admin).await.unwrap())).await.unwrap();
+pub async fn is_ready(admin_address: SocketAddr) -> bool {
+    admin(admin_address, "/readyz").await.0.is_success()
+}
+
+/// What the admin port says.
+pub async fn admin(address: SocketAddr, path: &str) -> (StatusCode, String) {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(TcpStream::connect(address).await.unwrap())).await.unwrap();
     tokio::spawn(connection);
-    sender.send_request(get(admin, "/readyz", &[])).await.unwrap().status().is_success()
+    let answer = sender.send_request(get(address, path, &[])).await.unwrap();
+    let status = answer.status();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
