@@ -1,5 +1,6 @@
 //! The JSON that programs are given, and the streams of it.
 
+pub mod dead_letters;
 pub mod event;
 pub mod events;
 pub mod export;

@@ -7,7 +7,8 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use deadpool_postgres::Pool;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::args::DatabaseArgs;
 use crate::args::client::{Format, ShowArgs};
@@ -197,6 +198,8 @@ async fn tell(screen: &Screen, table: &mut Table, cursor: Cursor, retried: &Retr
     Ok(screen.output.write(text).await?)
 }
 
-fn json_line(value: &Value) -> String {
-    format!("{}\n", visible::json(&value.to_string()))
+fn json_line(value: &impl Serialize) -> String {
+    #[expect(clippy::expect_used, reason = "texts, numbers and JSON values always serialise")]
+    let line = serde_json::to_string(value).expect("a dead letter serialises");
+    format!("{}\n", visible::json(&line))
 }

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use crate::access::cookie::NAME as COOKIE;
 use crate::http::routes::{Body, Parameter, Place, ROUTES, Route, Shape};
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_string()));
@@ -41,7 +42,7 @@ pub fn document() -> Value {
             "schemas": schemas::all(),
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer", "description": "A token that the cluster gives, for this server." },
-                "cookie": { "type": "apiKey", "in": "cookie", "name": "__Host-agent-comms", "description": "What /login gives." },
+                "cookie": { "type": "apiKey", "in": "cookie", "name": COOKIE, "description": "What /login gives." },
             },
         },
     })
@@ -69,7 +70,7 @@ fn operation(route: &Route) -> Value {
 fn problem_text(status: u16) -> &'static str {
     match status {
         400 => "A value has no meaning.",
-        403 => "The shared channel may not be read.",
+        403 => "Who asks may not read this.",
         404 => "Nothing of this name.",
         409 => "Runs of several namespaces are known by this id; `namespaces` lists them.",
         _ => "It is refused.",

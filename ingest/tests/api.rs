@@ -68,7 +68,11 @@ impl Api {
         assert!(errors.is_empty(), "{schema}: {errors:#?}\n{value:#}");
         let members = value.as_object().expect("an object");
         self.shown.extend(members.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| format!("{schema}.{name}")));
-        let nested = [("messages", "Message"), ("runs", "Run"), ("steps", "Step")];
+        let letter = if schema == "DeadLettersAt" { "WholeDeadLetter" } else { "DeadLetter" };
+        let nested = [("messages", "Message"), ("runs", "Run"), ("steps", "Step"), ("letters", letter)];
+        if let Some(discarded) = members.get("discarded").filter(|discarded| discarded.is_object()) {
+            self.hold("Discarded", discarded);
+        }
         for (member, schema) in nested {
             for part in members.get(member).and_then(Value::as_array).into_iter().flatten() {
                 self.hold(schema, part);
@@ -149,12 +153,23 @@ async fn speak(world: &World) {
     say("workflow.other.named.unknown.agent.a.message", json!({ "content": "hello" })).await;
 }
 
+#[expect(clippy::too_many_lines, reason = "one story, told of every route")]
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_as_the_document_says() {
     let world = World::start().await;
     let (running, stop) = world.serve().await;
     speak(&world).await;
-    world.until("SELECT watermark FROM workflow_comms.stream_epochs", 10).await;
+    let subject = "workflow.demo.build.u-1.agent.a.message";
+    let headers = async_nats::HeaderMap::from_iter([("Odd".parse().expect("a name"), "odd".parse().expect("a value"))]);
+    let ack = world.jetstream.publish_with_headers(subject, headers, "no JSON".into()).await.expect("published");
+    ack.await.expect("acknowledged");
+    world.publish(subject, "nor this").await;
+    world.until("SELECT watermark FROM workflow_comms.stream_epochs", 12).await;
+    // One was retried, and one was lost before it could be stored.
+    let sql = "UPDATE workflow_comms.dead_letters SET attempts = 1, retried_at = now(), resolved_at = now() WHERE stream_seq = 12; \
+               INSERT INTO workflow_comms.dead_letters (epoch, stream_seq, stream_ts, subject, payload, class, error) \
+               VALUES (1, 20, now(), '', '', 'discarded', '29'), (1, 30, now(), '', '', 'late', 'late')";
+    world.sql.batch_execute(sql).await.expect("changed");
     let mut api = Api::new(running.api).await;
 
     let runs = api.json("/api/agents/runs", "/api/agents/runs", "RunList").await;
@@ -204,6 +219,20 @@ async fn every_answer_is_as_the_document_says() {
     assert_eq!(api.get("/api/agents/messages/1.3/content?part=output").await.body.len(), 300_000);
     api.refused("/api/agents/messages/1.4/content?part=odd", 400).await;
     api.refused("/api/agents/messages/1.4/content?part=output", 404).await;
+
+    let letters =
+        api.json("/api/agents/dead-letters", "/api/agents/dead-letters?limit=1&class=decode&class=late", "DeadLetterPage").await;
+    let older = format!("/api/agents/dead-letters?before={}", letters["next"].as_str().expect("more"));
+    api.json("/api/agents/dead-letters", &older, "DeadLetterPage").await;
+    let all = api.json("/api/agents/dead-letters", "/api/agents/dead-letters?resolved=true", "DeadLetterPage").await;
+    assert_eq!(all["letters"].as_array().map(Vec::len), Some(4));
+    let whole = api.json("/api/agents/dead-letters/{cursor}", "/api/agents/dead-letters/1.11", "DeadLettersAt").await;
+    assert_eq!(whole["letters"][0]["payload_text"], "no JSON");
+    for cursor in ["1.12", "1.20"] {
+        api.json("/api/agents/dead-letters/{cursor}", &format!("/api/agents/dead-letters/{cursor}"), "DeadLettersAt").await;
+    }
+    api.refused("/api/agents/dead-letters/1.1", 404).await;
+    api.refused("/api/agents/dead-letters?before=odd", 400).await;
 
     let exports = [
         ("/api/agents/runs/{id}/export.jsonl", "/api/agents/runs/u-1/export.jsonl", 8),

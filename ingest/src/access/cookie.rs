@@ -9,7 +9,8 @@ use hyper::header::{COOKIE, HeaderMap, HeaderValue};
 
 use super::token::Token;
 
-const NAME: &str = "__Host-agent-comms";
+/// The name of the cookie that holds a token: browsers take it over TLS alone, and for this host alone.
+pub const NAME: &str = "__Host-agent-comms";
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Strict";
 /// Browsers keep 4,096 bytes of name and value.
 const LONGEST: usize = 4_096 - NAME.len();

@@ -44,7 +44,7 @@ pub async fn of_channel(state: &State, channel: &str, query: &Query) -> Result<A
 
 /// `GET /api/agents/messages/{cursor}`: a message among its neighbours.
 pub async fn around(state: &State, cursor: &str, query: &Query) -> Result<Answer, Problem> {
-    let position = position(cursor)?;
+    let position = parameters::position(cursor)?;
     let context = parameters::limit(query, "context", CONTEXT)?;
     let up_to = state.settled_at(position).await?;
     let message = readable(state, position, up_to).await?.ok_or_else(|| unknown(cursor))?;
@@ -62,7 +62,7 @@ pub async fn around(state: &State, cursor: &str, query: &Query) -> Result<Answer
 /// `GET /api/agents/messages/{cursor}/content`: what a message says, whole, as text. With `part=output` or
 /// `part=arguments` that of its tool.
 pub async fn content(state: &State, cursor: &str, query: &Query) -> Result<Answer, Problem> {
-    let position = position(cursor)?;
+    let position = parameters::position(cursor)?;
     let up_to = state.settled_at(position).await?;
     let found = readable(state, position, up_to).await?.ok_or_else(|| unknown(cursor))?;
     let tool = found.message.tool.as_ref();
@@ -164,10 +164,6 @@ fn document(messages: &[StoredMessage], members: &[(&str, Value)]) -> Bytes {
     }
     body.push(b'}');
     Bytes::from(body)
-}
-
-fn position(cursor: &str) -> Result<Cursor, Problem> {
-    cursor.parse().map_err(|error: crate::cursor::CursorError| Problem::bad_request(error.to_string()))
 }
 
 fn unknown(cursor: &str) -> Problem {

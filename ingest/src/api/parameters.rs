@@ -124,5 +124,13 @@ pub fn cursor(query: &Query, name: &str) -> Result<Option<Cursor>, Problem> {
     query.first(name).map(parse).transpose()
 }
 
+/// A position that stands in a path.
+///
+/// # Errors
+/// When it is none.
+pub fn position(cursor: &str) -> Result<Cursor, Problem> {
+    cursor.parse().map_err(|error: crate::cursor::CursorError| Problem::bad_request(error.to_string()))
+}
+
 #[cfg(test)]
 mod tests;

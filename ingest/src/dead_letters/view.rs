@@ -2,39 +2,89 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::read::dead_letters::{DISCARDED, DeadLetterSummary, WholeDeadLetter};
 use crate::store::retry::{Never, Retried};
 
-/// What lists show. Of what the stream discarded, `discarded` tells the range; else it is null.
-#[must_use]
-pub fn summary(letter: &DeadLetterSummary) -> Value {
-    let first = letter.cursor.sequence;
-    let discarded = letter.discarded_to().map(|last| json!({ "first": first, "last": last, "messages": messages(first, last) }));
-    json!({
-        "cursor": letter.cursor.to_string(),
-        "created_at": letter.created_at.to_string(),
-        "class": letter.class,
-        "subject": letter.subject,
-        "error": error(letter),
-        "discarded": discarded,
-        "payload_bytes": letter.payload_bytes,
-        "attempts": letter.attempts,
-        "retried_at": letter.retried_at.map(|at| at.to_string()),
-        "resolved_at": letter.resolved_at.map(|at| at.to_string()),
-    })
+/// A dead letter as lists show it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetter")]
+pub struct LetterData<'a> {
+    /// Its position; of what was discarded, the first position.
+    cursor: String,
+    /// When the stream stored it; of what was discarded, when that was found.
+    created_at: String,
+    /// `decode`, `schema`, `subject`, `identity`, `refused`, `conflict`, `late` or `discarded`.
+    class: &'a str,
+    /// Subject it was published to; empty for what was discarded.
+    subject: &'a str,
+    /// What is wrong.
+    error: String,
+    /// What the stream discarded before it was stored; null for all other classes.
+    discarded: Option<DiscardedData>,
+    payload_bytes: i64,
+    /// How often it was read anew.
+    attempts: i32,
+    /// When it was last read anew.
+    retried_at: Option<String>,
+    /// Since when it is a message.
+    resolved_at: Option<String>,
 }
 
-/// The same with `headers` (lists of texts by name, or null), the body in base64 (`payload`, RFC 4648) and, where it is UTF-8,
-/// as text (`payload_text`, else null).
+/// A range of sequences that the stream discarded before they were stored.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Discarded", deny_unknown_fields)]
+struct DiscardedData {
+    first: i64,
+    last: i64,
+    messages: i64,
+}
+
+/// A dead letter with its body.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WholeDeadLetter")]
+pub struct WholeLetterData<'a> {
+    /// What lists show.
+    #[serde(flatten)]
+    letter: LetterData<'a>,
+    /// Lists of texts by name.
+    headers: Option<&'a Value>,
+    /// Its body, in base64 (RFC 4648).
+    payload: String,
+    /// The same as text, where it is UTF-8.
+    payload_text: Option<&'a str>,
+}
+
+/// What lists show.
 #[must_use]
-pub fn whole(letter: &WholeDeadLetter) -> Value {
-    let mut value = summary(&letter.summary);
-    value["headers"] = letter.headers.clone().unwrap_or_default();
-    value["payload"] = STANDARD.encode(&letter.payload).into();
-    value["payload_text"] = std::str::from_utf8(&letter.payload).ok().into();
-    value
+pub fn summary(letter: &DeadLetterSummary) -> LetterData<'_> {
+    let first = letter.cursor.sequence;
+    LetterData {
+        cursor: letter.cursor.to_string(),
+        created_at: letter.created_at.to_string(),
+        class: &letter.class,
+        subject: &letter.subject,
+        error: error(letter),
+        discarded: letter.discarded_to().map(|last| DiscardedData { first, last, messages: messages(first, last) }),
+        payload_bytes: letter.payload_bytes,
+        attempts: letter.attempts,
+        retried_at: letter.retried_at.map(|at| at.to_string()),
+        resolved_at: letter.resolved_at.map(|at| at.to_string()),
+    }
+}
+
+/// Everything.
+#[must_use]
+pub fn whole(letter: &WholeDeadLetter) -> WholeLetterData<'_> {
+    WholeLetterData {
+        letter: summary(&letter.summary),
+        headers: letter.headers.as_ref(),
+        payload: STANDARD.encode(&letter.payload),
+        payload_text: std::str::from_utf8(&letter.payload).ok(),
+    }
 }
 
 /// What is wrong, in words for people.

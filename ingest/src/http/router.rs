@@ -137,6 +137,8 @@ async fn api_answer(state: &State, found: &Found<'_>, query: &Query, request: &R
         Operation::ChannelExport => api::export::of_channel(state, part, query).await,
         Operation::Message => api::messages::around(state, part, query).await,
         Operation::MessageContent => api::messages::content(state, part, query).await,
+        Operation::DeadLetters => api::dead_letters::list(state, query).await,
+        Operation::DeadLetter => api::dead_letters::at(state, part).await,
         Operation::Document => Ok(answer::json(openapi::text())),
     }
 }

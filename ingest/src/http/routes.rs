@@ -29,6 +29,10 @@ pub enum Operation {
     Message,
     /// The whole text of a message.
     MessageContent,
+    /// What could not be read or stored.
+    DeadLetters,
+    /// The dead letters of one position.
+    DeadLetter,
     /// The document of this API.
     Document,
 }
@@ -224,6 +228,28 @@ pub static ROUTES: &[Route] = &[
         parameters: &[p::CURSOR, p::PART],
         body: Body::Text,
         problems: &[400, 404],
+    },
+    Route {
+        operation: Operation::DeadLetters,
+        id: "listDeadLetters",
+        path: "/api/agents/dead-letters",
+        alias: None,
+        summary: "Messages that could not be read or stored, newest first",
+        description: "Of every namespace, so reading them is a right of its own. Without those that a retry has made messages.",
+        parameters: &[p::CLASS, p::RESOLVED, p::BEFORE, p::DEAD_LETTERS_LIMIT],
+        body: Body::Json("DeadLetterPage"),
+        problems: &[400, 403],
+    },
+    Route {
+        operation: Operation::DeadLetter,
+        id: "getDeadLetters",
+        path: "/api/agents/dead-letters/{cursor}",
+        alias: None,
+        summary: "The dead letters of one position, with their bodies",
+        description: "Nearly always one; several where the stream broke there.",
+        parameters: &[p::CURSOR],
+        body: Body::Json("DeadLettersAt"),
+        problems: &[400, 403, 404],
     },
     Route {
         operation: Operation::Document,

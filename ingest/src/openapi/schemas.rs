@@ -6,6 +6,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::api::dead_letters::{DeadLetterPage, DeadLettersAt};
 use crate::api::event::EventData;
 use crate::api::run::{OneRun, RunData, RunList};
 
@@ -78,6 +79,8 @@ pub(super) fn all() -> Map<String, Value> {
     add::<OneRun<'static>>(&mut generator);
     add::<MessagePage<'static>>(&mut generator);
     add::<MessageContext<'static>>(&mut generator);
+    add::<DeadLetterPage<'static>>(&mut generator);
+    add::<DeadLettersAt<'static>>(&mut generator);
     add::<Problem>(&mut generator);
     generator.take_definitions(true)
 }

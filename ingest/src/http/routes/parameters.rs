@@ -1,6 +1,6 @@
 //! What may be asked: each parameter once, whatever routes take it.
 
-use crate::api::{events, messages, runs};
+use crate::api::{dead_letters, events, messages, runs};
 use crate::read::runs::RunState;
 
 /// A parameter of a request.
@@ -97,6 +97,10 @@ pub(super) const LIMIT: Parameter = query("limit", number(messages::LIMITS), "Ho
 pub(super) const RUNS_LIMIT: Parameter = query("limit", number(runs::LIMITS), "How many runs at most.");
 pub(super) const STREAM_LIMIT: Parameter = query("limit", number(events::LIMITS), "How many messages of history come first.");
 pub(super) const CONTEXT: Parameter = query("context", number(messages::CONTEXT), "How many neighbours on each side at most.");
+pub(super) const DEAD_LETTERS_LIMIT: Parameter = query("limit", number(dead_letters::LIMITS), "How many at most.");
+pub(super) const CLASS: Parameter = query("class", Shape::Texts, "Only these classes.");
+pub(super) const RESOLVED: Parameter =
+    query("resolved", Shape::Choice(&["true", "false"]), "Also those that a retry has made messages.");
 pub(super) const VIEW: Parameter =
     query("view", Shape::Choice(&["json", "rows"]), "What the data is: JSON, or rows of HTML as the pages have them.");
 pub(super) const PART: Parameter =
