@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use super::{parameters, run};
+use super::{parameters, run, runs as api_runs};
 use crate::access::reader::Reader;
 use crate::access::{Unavailable, Viewer};
 use crate::cursor::Cursor;
@@ -54,7 +54,12 @@ pub async fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Resu
     }
     let session = state.session()?;
     let reader = Reader::new(state.viewer.clone(), &filter);
-    let subscription = Readable { subscription: state.live.subscribe(filter, start), reader, told: Instant::now() };
+    let hidden = match start {
+        Start::Newest(_) => api_runs::hidden(state, &filter.runs).await?,
+        Start::After(_) => Vec::new(),
+    };
+    let subscription = state.live.subscribe(filter, start).without(hidden);
+    let subscription = Readable { subscription, reader, told: Instant::now() };
     let live = state.live.clone();
     let events = stream::unfold((subscription, live), move |(mut subscription, live)| async move {
         let event = subscription.next().await?;

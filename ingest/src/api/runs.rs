@@ -1,5 +1,7 @@
 //! Requests for runs.
 
+use std::collections::BTreeSet;
+
 use hyper::StatusCode;
 use message::Timestamp;
 use time::Duration;
@@ -62,6 +64,23 @@ async fn readable(state: &State, namespace: Option<&str>) -> Result<Option<Vec<S
         None => read::runs::namespaces(&state.pool).await?,
     };
     Ok(Some(state.viewer.readable(namespaces).await?))
+}
+
+/// The namespaces in which runs of these ids are known and may not be read.
+///
+/// # Errors
+/// When history cannot be read, or it is not known what may be.
+pub async fn hidden(state: &State, ids: &[String]) -> Result<Vec<String>, Problem> {
+    if ids.is_empty() || state.viewer.may_read_all().await? {
+        return Ok(Vec::new());
+    }
+    let mut known = BTreeSet::new();
+    for id in ids {
+        known.extend(read::runs::by_id(&state.pool, id, None).await?.into_iter().map(|run| run.namespace));
+    }
+    let readable = state.viewer.readable(known.iter().cloned().collect()).await?;
+    known.retain(|namespace| !readable.contains(namespace));
+    Ok(known.into_iter().collect())
 }
 
 /// The run that an id names, in the namespace that the query says; nothing when no such run is known that may be read.

@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Subscription {
     shared: Arc<Shared>,
     filter: Filter,
+    /// Namespaces whose messages are not counted where it begins with the newest.
+    hidden: Vec<String>,
     /// Until the position is known.
     start: Option<Start>,
     /// Everything that matches up to here is delivered or in hand.
@@ -71,6 +73,7 @@ impl Subscription {
             settled: shared.settled.clone(),
             shared,
             filter,
+            hidden: Vec::new(),
             start: Some(start),
             position: Cursor::default(),
             told: Cursor::default(),
@@ -81,6 +84,13 @@ impl Subscription {
             undecided_since: None,
             heartbeat_at: Instant::now() + HEARTBEAT,
         }
+    }
+
+    /// Does not count, where it begins with the newest messages, those of runs in these namespaces: its reader passes over them.
+    #[must_use]
+    pub fn without(mut self, hidden: Vec<String>) -> Self {
+        self.hidden = hidden;
+        self
     }
 
     /// Whether the next event is in hand already.
@@ -155,7 +165,7 @@ impl Subscription {
 
     async fn begin_with_newest(&mut self, limit: usize, watermark: Cursor, reset: Option<&'static str>) -> Result<(), ReadError> {
         // Only the place is looked up: what lies between is read in pages, as for everybody who comes with a cursor.
-        let oldest = read::messages::oldest_of_newest(&self.shared.pool, &self.filter, watermark, limit).await?;
+        let oldest = read::messages::oldest_of_newest(&self.shared.pool, &self.filter, &self.hidden, watermark, limit).await?;
         let before = oldest.map_or(watermark, |first| Cursor { sequence: first.sequence - 1, ..first });
         if let Some(reason) = reset {
             self.in_hand.push_back(Event::Reset { reason, cursor: before });

@@ -78,17 +78,26 @@ pub async fn newest(pool: &Pool, filter: &Filter, after: Cursor, up_to: Cursor, 
     Ok(Page { messages, older: more })
 }
 
-/// The position of the oldest of the newest `limit` messages not beyond another position; nothing where none matches.
+/// The position of the oldest of the newest `limit` messages not beyond another position; nothing where none matches. Those of
+/// runs in `hidden` namespaces are not counted.
 ///
 /// # Errors
 /// When PostgreSQL cannot answer.
-pub async fn oldest_of_newest(pool: &Pool, filter: &Filter, up_to: Cursor, limit: usize) -> Result<Option<Cursor>, ReadError> {
+pub async fn oldest_of_newest(
+    pool: &Pool,
+    filter: &Filter,
+    hidden: &[String],
+    up_to: Cursor,
+    limit: usize,
+) -> Result<Option<Cursor>, ReadError> {
     let client = pool.get().await?;
-    let walks = walks(Direction::Descending);
+    let walks = walks(Direction::Descending, "AND workflow_namespace <> ALL($15::text[])");
     let sql = format!("{walks} SELECT epoch, stream_seq FROM page ORDER BY epoch, stream_seq LIMIT 1");
     let statement = client.prepare_cached(&sql).await?;
     let question = Question::new(filter, Bounds { after: FIRST, up_to }, limit);
-    let found = client.query_opt(&statement, &question.parameters()).await?;
+    let mut parameters = question.parameters().to_vec();
+    parameters.push(&hidden);
+    let found = client.query_opt(&statement, &parameters).await?;
     found.map(|row| row::cursor(&row, "epoch", "stream_seq")).transpose()
 }
 
@@ -183,8 +192,8 @@ impl Direction {
 }
 
 /// Walks, for each run and each way to find it, one index in cursor order, and merges what these walks found. A plain `OR`
-/// would read every message of a run to sort them. What they found, no more than `$12`, is the table `page`.
-fn walks(direction: Direction) -> String {
+/// would read every message of a run to sort them. `of_runs` narrows those of runs further. What they found, no more than `$12`, is the table `page`.
+fn walks(direction: Direction, of_runs: &str) -> String {
     let order = direction.order();
     let walk = |condition: &str| {
         format!(
@@ -197,12 +206,12 @@ fn walks(direction: Direction) -> String {
              ORDER BY {order} LIMIT $12"
         )
     };
-    let by_uid = walk("verified AND workflow_uid = run.id AND workflow_uid NOT IN ('', 'unknown')");
-    let by_run_id = walk("verified AND run_id = run.id");
-    let by_name = walk(
+    let by_uid = walk(&format!("verified AND workflow_uid = run.id AND workflow_uid NOT IN ('', 'unknown') {of_runs}"));
+    let by_run_id = walk(&format!("verified AND run_id = run.id {of_runs}"));
+    let by_name = walk(&format!(
         "verified AND workflow_namespace = known.workflow_namespace AND workflow_name = run.id \
-         AND workflow_uid IN ('', 'unknown')",
-    );
+         AND workflow_uid IN ('', 'unknown') {of_runs}"
+    ));
     let general = walk("$2 AND channel = 'general'");
     format!(
         "WITH found AS (\
@@ -223,7 +232,7 @@ fn statement(direction: Direction) -> String {
          (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
          FROM page JOIN workflow_comms.agent_messages m USING (stream_ts, epoch, stream_seq)) weighed \
          WHERE bytes_before IS NULL OR bytes_before < $15 ORDER BY {order}",
-        walks = walks(direction),
+        walks = walks(direction, ""),
         columns = row::COLUMNS,
         weight = row::WEIGHT,
         order = direction.order(),
