@@ -125,7 +125,8 @@ impl Ground {
         self.publish(format!("workflow.general.message.{namespace}.{run}.{run}-uid.agent.a"), body).await
     }
 
-    async fn publish(&self, subject: String, body: String) -> u64 {
+    /// Publishes anything.
+    pub async fn publish(&self, subject: String, body: String) -> u64 {
         self.publisher.publish(subject, body.into()).await.unwrap().await.unwrap().sequence
     }
 

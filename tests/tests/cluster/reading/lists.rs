@@ -1,6 +1,7 @@
 //! What is read once: lists, runs, messages, exports, pages.
 
 use hyper::StatusCode;
+use ingest::http::routes::{Body, ROUTES};
 use serde_json::Value;
 
 use super::ground::{AUDIENCE, Ground, make_namespace};
@@ -183,5 +184,40 @@ async fn whoever_asks_at_once_is_asked_for_once() {
         assert_eq!(ground.get("a.b.c", &path).await.0, StatusCode::UNAUTHORIZED);
     }
     assert_eq!(reviews("token", "denied").await, denied + 1);
+    ground.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_route_of_the_api_tells_anything_to_whom_it_may_not() {
+    let ground = Ground::new("routes").await;
+    let reader = ground.reader("reader").await;
+    let last = ground.say("routes-other", "theirs", "a secret word").await;
+    // A dead letter of the same namespace: no JSON of a message.
+    let dead =
+        ground.publish("workflow.routes-other.theirs.theirs-uid.agent.a.message".to_owned(), "{\"content\":".to_owned()).await;
+    ground.stored(dead).await;
+    let token = reader.token().await;
+    for route in ROUTES {
+        for path in [Some(route.path), route.alias].into_iter().flatten() {
+            let cursor = if path.contains("dead-letters") { dead } else { last };
+            let path =
+                path.replace("{id}", "theirs-uid").replace("{channel}", "general").replace("{cursor}", &format!("1.{cursor}"));
+            let path = format!("{path}?runId=theirs-uid");
+            assert_eq!(ground.ask(&path, &[]).await.status(), StatusCode::UNAUTHORIZED, "{path}");
+            if matches!(route.body, Body::Events(_)) {
+                continue;
+            }
+            let (status, told) = ground.get(&token, &path).await;
+            let empty = path.starts_with("/api/agents/runs?") || path.starts_with("/openapi.json");
+            let refused = matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN);
+            assert!(if empty { status == StatusCode::OK } else { refused }, "{path} is {status}: {told}");
+            let told = told.to_string();
+            assert!(!told.contains("a secret word") && !told.contains("routes-other"), "{path}: {told}");
+        }
+    }
+    reader.has_everywhere("agent-comms-dead-letter-reader").await;
+    let path = format!("/api/agents/dead-letters/1.{dead}");
+    eventually("dead letters may be read", async || ground.get(&token, &path).await.0 == StatusCode::OK).await;
+    assert_eq!(ground.get(&token, &format!("/api/agents/messages/1.{last}")).await.0, StatusCode::NOT_FOUND);
     ground.stopped().await;
 }
