@@ -12,11 +12,12 @@ mod there;
 
 use std::collections::HashSet;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use async_nats::jetstream;
+use async_nats::{ConnectOptions, jetstream};
 use records::SourceIdentity;
 use serde_json::{Value, json};
 use service::nats::NatsArgs;
@@ -27,7 +28,7 @@ use crate::args::client::Format;
 use crate::terminal::output::{Output, notice};
 use crate::terminal::visible;
 use merge::Merge;
-use publish::{Published, Publisher};
+use publish::{Complaints, Published, Publisher};
 use source::{Counts, Reading, SourceFile};
 
 /// How long the server may take to be reached, and an answer of the stream.
@@ -86,7 +87,7 @@ pub async fn backfill(args: &BackfillArgs) -> anyhow::Result<Report> {
     };
     let scratch = tempfile::tempdir().context("cannot make a temporary directory; set TMPDIR to one that may be written to")?;
     let pool = crate::store::pool::open(&args.database)?;
-    let reader = connect(&args.nats, "agent-comms-ingest backfill", scratch.path()).await?;
+    let reader = connect(&args.nats, "agent-comms-ingest backfill", scratch.path(), |options| options).await?;
     let mut there = there::read(&pool, &jetstream::new(reader), &reading.pod).await?;
     let mut files = Vec::new();
     for (path, identity) in args.files.iter().zip(identities) {
@@ -98,10 +99,12 @@ pub async fn backfill(args: &BackfillArgs) -> anyhow::Result<Report> {
     if !args.dry_run {
         // Beside the authorities of the reader.
         let scratch = tempfile::tempdir_in(scratch.path()).context("cannot make a temporary directory")?;
-        let client = connect(&args.publisher(), "agent-comms-ingest backfill publisher", scratch.path()).await?;
+        let complaints = Complaints::default();
+        let listen = |options| complaints.listen(options);
+        let client = connect(&args.publisher(), "agent-comms-ingest backfill publisher", scratch.path(), listen).await?;
         let mut jetstream = jetstream::new(client);
         jetstream.set_timeout(CONNECT);
-        publisher = Some(Publisher::new(jetstream, args.rate));
+        publisher = Some(Publisher::new(jetstream, complaints, args.rate));
     }
     let mut merge = Merge::new(files, std::mem::take(&mut there.ids))?;
     let mut progress = Progress::new(args);
@@ -139,10 +142,15 @@ fn identities(args: &BackfillArgs) -> anyhow::Result<Vec<SourceIdentity>> {
     Ok(identities)
 }
 
-async fn connect(nats: &NatsArgs, name: &str, scratch: &std::path::Path) -> anyhow::Result<async_nats::Client> {
+async fn connect(
+    nats: &NatsArgs,
+    name: &str,
+    scratch: &Path,
+    with: impl FnOnce(ConnectOptions) -> ConnectOptions,
+) -> anyhow::Result<async_nats::Client> {
     let servers = nats.servers()?;
     // A person waits: it says at once what it cannot reach.
-    let connecting = nats.options_to_try(name, scratch)?.connect(servers);
+    let connecting = with(nats.options_to_try(name, scratch)?).connect(servers);
     let connected = tokio::time::timeout(CONNECT, connecting).await;
     let url = nats.told_url();
     connected

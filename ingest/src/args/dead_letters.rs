@@ -15,10 +15,22 @@ pub struct DeadLettersArgs {
     pub command: DeadLettersCommand,
 }
 
+const CLASSES: &str = "\
+Classes:
+  decode     its body is no JSON object
+  schema     its body has neither content nor tool
+  subject    its subject has none of the forms of a workflow's message
+  identity   its body names another run than its subject, which decides
+  refused    PostgreSQL refused the row
+  conflict   it has the id of another message and says something else
+  late       it came when everything up to its place was settled
+  discarded  the stream discarded it before it was stored; nobody has its bytes";
+
 /// What to do with dead letters.
 #[derive(Debug, Clone, Subcommand)]
 pub enum DeadLettersCommand {
     /// List them, newest first
+    #[command(after_long_help = CLASSES)]
     List(ListArgs),
     /// Show one with its headers and its body
     Show(ShowLetterArgs),

@@ -2,13 +2,16 @@
 //! day, and stores it only where it is not there.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::bail;
-use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
-use async_nats::jetstream::{self, context::PublishAckFuture};
+use async_nats::jetstream::context::PublishAckFuture;
+use async_nats::jetstream::{self, publish::PublishAck};
+use async_nats::{ConnectOptions, Event, HeaderMap, ServerError};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use message::{Message, RESEND_HEADER, wire};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -37,10 +40,35 @@ pub struct Published {
     pub repeated: u64,
 }
 
+/// What the server complains about beside its answers: of a subject that may not be published to there is no answer.
+#[derive(Debug, Clone, Default)]
+pub struct Complaints(Arc<Mutex<Option<String>>>);
+
+impl Complaints {
+    /// Options of a connection whose complaints are kept here.
+    #[must_use]
+    pub fn listen(&self, options: ConnectOptions) -> ConnectOptions {
+        let kept = self.0.clone();
+        options.event_callback(move |event| {
+            if let Event::ServerError(ServerError::Other(words)) = &event {
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(words.clone());
+            }
+            std::future::ready(())
+        })
+    }
+
+    /// Whether one says that a subject may not be published to.
+    fn forbids(&self) -> Option<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clone().filter(|words| words.contains("Permissions Violation for Publish"))
+    }
+}
+
 /// Publishes one message after the other.
 #[derive(Debug)]
 pub struct Publisher {
     jetstream: jetstream::Context,
+    complaints: Complaints,
     /// Those on their way, oldest first. One whose sending failed has no answer to come.
     window: VecDeque<(Outgoing, Option<PublishAckFuture>)>,
     bytes: usize,
@@ -53,10 +81,10 @@ pub struct Publisher {
 impl Publisher {
     /// Publishes so many messages a second at most; 0 stands for any number.
     #[must_use]
-    pub fn new(jetstream: jetstream::Context, rate: u32) -> Self {
+    pub fn new(jetstream: jetstream::Context, complaints: Complaints, rate: u32) -> Self {
         let interval = (rate > 0).then(|| Duration::from_secs(1) / rate);
         let (window, published) = (VecDeque::new(), Published::default());
-        Self { jetstream, window, bytes: 0, interval, next_at: Instant::now(), published }
+        Self { jetstream, complaints, window, bytes: 0, interval, next_at: Instant::now(), published }
     }
 
     /// What the stream was given so far.
@@ -110,10 +138,13 @@ impl Publisher {
     async fn settle_oldest(&mut self) -> anyhow::Result<()> {
         let Some((outgoing, answer)) = self.window.pop_front() else { return Ok(()) };
         self.bytes -= outgoing.payload.len();
-        let Err(error) = self.answered(answer).await else { return Ok(()) };
+        let Err(error) = self.count(answered(answer).await) else { return Ok(()) };
         let mut open = VecDeque::from([outgoing]);
-        while let Some((outgoing, answer)) = self.window.pop_front() {
-            if self.answered(answer).await.is_err() {
+        // All of them at once: each waits for its answer from here on.
+        let (rest, answers): (Vec<Outgoing>, Vec<_>) = self.window.drain(..).unzip();
+        let answers = join_all(answers.into_iter().map(answered)).await;
+        for (outgoing, answer) in rest.into_iter().zip(answers) {
+            if self.count(answer).is_err() {
                 open.push_back(outgoing);
             }
         }
@@ -121,9 +152,8 @@ impl Publisher {
         self.send_again(open, error).await
     }
 
-    async fn answered(&mut self, answer: Option<PublishAckFuture>) -> anyhow::Result<()> {
-        let Some(answer) = answer else { bail!("it could not be sent") };
-        let answer = answer.await?;
+    fn count(&mut self, answer: anyhow::Result<PublishAck>) -> anyhow::Result<()> {
+        let answer = answer?;
         self.published.messages += 1;
         self.published.repeated += u64::from(answer.duplicate);
         Ok(())
@@ -133,22 +163,26 @@ impl Publisher {
     async fn send_again(&mut self, mut open: VecDeque<Outgoing>, mut error: anyhow::Error) -> anyhow::Result<()> {
         let (mut delay, mut since) = (SHORTEST_DELAY, Instant::now());
         while let Some(outgoing) = open.front() {
+            if let Some(complaint) = self.complaints.forbids() {
+                bail!(
+                    "the publisher may not publish to `{}`: {complaint}; give credentials of a publisher of that namespace",
+                    outgoing.subject
+                );
+            }
             if since.elapsed() > PATIENCE {
                 let stored = self.published.messages;
                 return Err(error.context(format!(
-                    "the stream took nothing for {} s, after {stored} messages; check that the publisher may publish to `{}`, \
-                     and run it again: it goes on where it ended",
-                    PATIENCE.as_secs(),
-                    outgoing.subject
+                    "the stream took nothing for {} s, after {stored} messages; run it again: it goes on where it ended",
+                    PATIENCE.as_secs()
                 )));
             }
             sleep(delay).await;
             let sent = self.send(outgoing).await;
             let answered = match sent {
-                Ok(answer) => self.answered(Some(answer)).await,
+                Ok(answer) => answered(Some(answer)).await,
                 Err(error) => Err(error),
             };
-            match answered {
+            match self.count(answered) {
                 Ok(()) => {
                     open.pop_front();
                     (delay, since) = (SHORTEST_DELAY, Instant::now());
@@ -160,5 +194,12 @@ impl Publisher {
             }
         }
         Ok(())
+    }
+}
+
+async fn answered(answer: Option<PublishAckFuture>) -> anyhow::Result<PublishAck> {
+    match answer {
+        Some(answer) => Ok(answer.await?),
+        None => bail!("it could not be sent"),
     }
 }

@@ -5,8 +5,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
+use ingest::args::backfill::BackfillArgs;
 use ingest::args::{Args, Command};
 use ingest::backfill::{Report, backfill};
+use neighbours::nats::Options;
 use neighbours::process::Signal;
 
 use crate::world::{Row, World};
@@ -16,6 +18,11 @@ const RULES: &str = "[lines]\nstart = '^\\S'\nwait_ms = 200\n";
 
 /// Fills in these files of the pod, each with its label and generation.
 async fn fill(world: &World, files: &[(&Path, &str, u64)], more: &[&str]) -> Report {
+    backfill(&arguments(world, files, "demo", more)).await.unwrap()
+}
+
+/// The same, published as somebody of this namespace.
+fn arguments(world: &World, files: &[(&Path, &str, u64)], namespace: &str, more: &[&str]) -> BackfillArgs {
     let text = |path: &PathBuf| path.display().to_string();
     let mut words: Vec<String> =
         ["agent-comms-ingest", "backfill", "--namespace", "demo", "--workflow-name", "build", "--pod", "build-x", "--rate", "0"]
@@ -27,7 +34,7 @@ async fn fill(world: &World, files: &[(&Path, &str, u64)], more: &[&str]) -> Rep
     }
     words.extend(["--workflow-uid", &world.pod.workflow_uid, "--pod-uid", &world.pod.uid].map(ToOwned::to_owned));
     words.extend(["--database-url".to_owned(), world.database().to_owned()]);
-    let (reader, publisher) = (world.nats.ingest(), world.nats.publisher("demo"));
+    let (reader, publisher) = (world.nats.ingest(), world.nats.publisher(namespace));
     for (prefix, who) in [("--", &reader), ("--publish-", &publisher)] {
         let flags = [
             ("nats-url", who.url.clone()),
@@ -39,11 +46,10 @@ async fn fill(world: &World, files: &[(&Path, &str, u64)], more: &[&str]) -> Rep
         words.extend(flags.into_iter().flat_map(|(flag, value)| [format!("{prefix}{flag}"), value]));
     }
     words.extend(more.iter().map(ToString::to_string));
-    let args = match Args::try_parse_from(words).unwrap().command {
-        Command::Backfill(args) => args,
+    match Args::try_parse_from(words).unwrap().command {
+        Command::Backfill(args) => *args,
         other => unreachable!("{other:?} is no `backfill`"),
-    };
-    backfill(&args).await.unwrap()
+    }
 }
 
 fn append(path: &Path, text: &str) {
@@ -173,6 +179,17 @@ async fn several_files_that_nobody_published_are_merged_by_time() {
     // What was said in the channel is found there as well.
     let report = fill(&world, &files, &["--channel", "general"]).await;
     assert_eq!((report.published.messages, report.files[0].there, report.files[1].there), (0, 14, 26), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_may_not_speak_for_the_run_is_told_so() {
+    let namespaces = ["demo", "other"].map(ToOwned::to_owned).to_vec();
+    let world = World::start_with(Options { namespaces, ..Options::default() }).await;
+    let log = world.pod.path("one.log");
+    append(&log, &"line\n".repeat(300));
+    let files = [(log.as_path(), "main:/one.log", 1)];
+    let error = format!("{:#}", backfill(&arguments(&world, &files, "other", &[])).await.unwrap_err());
+    assert!(error.contains("may not publish to `workflow.demo.build.u1.agent.main.log`"), "{error}");
 }
 
 #[test]
