@@ -3,7 +3,7 @@
 //! Invariants, whatever replica stores what and in which order:
 //! - one row for each namespace and id, and it is the copy with the lowest cursor; unmarked copies on another day than their
 //!   original are the exception, which only a publisher that hides them can make;
-//! - no row appears or changes at or below the watermark;
+//! - no row appears or changes at or below the watermark, but for what an operator restores (see [`again`]);
 //! - each acknowledged position above the watermark is a row, a dead letter or a noted copy, and only one of them;
 //! - stored twice, a batch changes nothing.
 
