@@ -42,9 +42,8 @@ pub struct Ground {
     stop: CancellationToken,
     nats: Nats,
     postgres: Arc<Postgres>,
-    /// Its URL, and its name.
-    database: (String, String),
-    account: Access,
+    /// Its name.
+    database: String,
 }
 
 impl Ground {
@@ -72,7 +71,7 @@ impl Ground {
         let nats = Nats::start(neighbours::nats::Options::default()).await.unwrap();
         let postgres = Postgres::shared().await.unwrap();
         let database = format!("reading_{name}_{}", std::process::id()).replace('-', "_");
-        let database = (postgres.create_database(&database).await.unwrap(), database);
+        let url = postgres.create_database(&database).await.unwrap();
         tests::replica::set_up(&nats.admin()).await.unwrap();
         let publisher = jetstream::new(nats.admin().connect().await.unwrap());
         let directory = tempfile::tempdir().unwrap();
@@ -81,17 +80,9 @@ impl Ground {
         std::fs::write(directory.path().join("ca.crt"), authority.certificate_pem()).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(service::tls::certificates(&directory.path().join("ca.crt")).unwrap());
-        let (running, stop) = serve(&nats, &database.0, &account, directory.path(), arguments).await;
+        let (running, stop) = serve(&nats, &url, &account, directory.path(), arguments).await;
         let roots = Arc::new(roots);
-        Self { name, api: running.api, client, roots, directory, publisher, running, stop, nats, postgres, database, account }
-    }
-
-    /// Starts ingest anew with other arguments.
-    pub async fn again(&mut self, arguments: &[&str]) {
-        let (running, stop) = serve(&self.nats, &self.database.0, &self.account, self.directory.path(), arguments).await;
-        self.stop.cancel();
-        std::mem::replace(&mut self.running, running).wait().await.unwrap();
-        (self.api, self.stop) = (self.running.api, stop);
+        Self { name, api: running.api, client, roots, directory, publisher, running, stop, nats, postgres, database }
     }
 
     /// A metric of ingest, by its name and labels as they are written.
@@ -132,7 +123,7 @@ impl Ground {
 
     /// Waits until everything up to here is stored.
     pub async fn stored(&self, sequence: u64) {
-        let sql = self.postgres.connect(&self.database.1).await.unwrap();
+        let sql = self.postgres.connect(&self.database).await.unwrap();
         let sequence = i64::try_from(sequence).unwrap();
         eventually("everything is stored", async || {
             let row = sql.query_opt("SELECT watermark FROM workflow_comms.stream_epochs", &[]).await;

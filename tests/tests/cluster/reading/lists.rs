@@ -2,6 +2,7 @@
 
 use hyper::StatusCode;
 use ingest::http::routes::{Body, ROUTES};
+use neighbours::Kubernetes;
 use serde_json::Value;
 
 use super::ground::{AUDIENCE, Ground, make_namespace};
@@ -159,8 +160,8 @@ async fn a_role_in_the_whole_cluster_reads_every_namespace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_asks_at_once_is_asked_for_once() {
-    let mut ground = Ground::new("asked").await;
-    ground.again(&["--access-cache-seconds", "600"]).await;
+    let arguments = ["--access-cache-seconds", "600"];
+    let ground = Ground::of(Kubernetes::shared().await.unwrap(), "asked", &arguments).await;
     let reader = ground.reader("reader").await;
     reader.may_read(ground.name).await;
     let last = ground.say(ground.name, "one", "a word").await;

@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, PostParams};
+use neighbours::Kubernetes;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -11,23 +12,30 @@ use crate::ground::eventually;
 
 const SECRET: &str = "only the proxy knows it";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_loopback_peer_is_believed_with_the_secret_alone_and_its_users_have_their_rights() {
-    let mut ground = Ground::new("proxied").await;
-    make_namespace(&ground.client, "proxied-own").await;
-    let file = ground.directory.path().join("secret");
+/// A file with the secret, in a directory of its own.
+fn secret_file() -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
     std::fs::write(&file, SECRET).unwrap();
     let file = file.to_str().unwrap().to_owned();
-    ground.again(&["--trusted-proxy", "127.0.0.0/8", "--trusted-proxy-secret-file", &file]).await;
+    (directory, file)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loopback_peer_is_believed_with_the_secret_alone_and_its_users_have_their_rights() {
+    let (_directory, file) = secret_file();
+    let arguments = ["--trusted-proxy", "127.0.0.0/8", "--trusted-proxy-secret-file", &file];
+    let ground = Ground::of(Kubernetes::shared().await.unwrap(), "by-proxy", &arguments).await;
+    make_namespace(&ground.client, "by-proxy-own").await;
     let binding = json!({
         "metadata": { "name": "team" },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "agent-comms-reader" },
         "subjects": [{ "kind": "Group", "name": "team", "apiGroup": "rbac.authorization.k8s.io" }],
     });
-    let bindings = Api::<RoleBinding>::namespaced(ground.client.clone(), "proxied-own");
+    let bindings = Api::<RoleBinding>::namespaced(ground.client.clone(), "by-proxy-own");
     bindings.create(&PostParams::default(), &serde_json::from_value(binding).unwrap()).await.unwrap();
-    let own = ground.say("proxied-own", "one", "a word").await;
-    let last = ground.say("proxied-other", "two", "another word").await;
+    let own = ground.say("by-proxy-own", "one", "a word").await;
+    let last = ground.say("by-proxy-other", "two", "another word").await;
     ground.stored(last).await;
 
     let (user, group, secret) =
@@ -47,7 +55,7 @@ async fn a_loopback_peer_is_believed_with_the_secret_alone_and_its_users_have_th
     }
     // Tokens count beside.
     let reader = ground.reader("reader").await;
-    reader.may_read("proxied-own").await;
+    reader.may_read("by-proxy-own").await;
     let token = reader.token().await;
     eventually("a token is taken too", async || ground.get(&token, &own).await.0 == StatusCode::OK).await;
     ground.stopped().await;
@@ -55,22 +63,10 @@ async fn a_loopback_peer_is_believed_with_the_secret_alone_and_its_users_have_th
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_api_server_whom_the_proxy_knows_reads_everything() {
-    let mut ground = Ground::new("plain-proxy").await;
-    let file = ground.directory.path().join("secret");
-    std::fs::write(&file, SECRET).unwrap();
-    let file = file.to_str().unwrap().to_owned();
-    ground
-        .again(&[
-            "--access",
-            "proxy",
-            "--trusted-proxy",
-            "127.0.0.1/32",
-            "--trusted-proxy-secret-file",
-            &file,
-            "--identity-header",
-            "x-user",
-        ])
-        .await;
+    let (_directory, file) = secret_file();
+    let proxy = ["--access", "proxy", "--trusted-proxy", "127.0.0.1/32", "--trusted-proxy-secret-file", &file];
+    let arguments = [&proxy[..], &["--identity-header", "x-user"]].concat();
+    let ground = Ground::of(Kubernetes::shared().await.unwrap(), "plain-proxy", &arguments).await;
     let last = ground.say("plain-proxy-run", "one", "a word").await;
     ground.stored(last).await;
     let path = format!("/api/agents/messages/1.{last}");

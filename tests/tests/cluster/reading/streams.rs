@@ -122,8 +122,8 @@ async fn a_stream_ends_when_its_token_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_of_one_user_are_limited_and_a_closed_one_makes_room() {
-    let mut ground = Ground::new("limited").await;
-    ground.again(&["--max-streams", "3", "--max-streams-per-user", "2"]).await;
+    let arguments = ["--max-streams", "3", "--max-streams-per-user", "2"];
+    let ground = Ground::of(Kubernetes::shared().await.unwrap(), "limited", &arguments).await;
     let (one, other) = (ground.reader("one").await, ground.reader("other").await);
     let (first, second, other) = (one.token().await, one.token().await, other.token().await);
     let path = "/api/agents/events?runId=a";
