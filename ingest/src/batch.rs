@@ -50,6 +50,9 @@ pub struct Batch<'a> {
     pub dead: Vec<DeadLetter>,
     /// Those older than what is kept.
     pub expired: Vec<Cursor>,
+    /// Whether most of it is expected to be in the tables already, delivered again: then it is cheaper to look first. Says
+    /// nothing about what is right.
+    pub is_expected: bool,
 }
 
 impl<'a> Batch<'a> {

@@ -41,12 +41,14 @@ pub(super) struct Keeper {
     trouble: Trouble,
     epochs: Option<Epochs>,
     partitions: Partitions,
+    /// Whether most of what was stored last was there already: what follows was delivered again too.
+    is_repeating: bool,
 }
 
 impl Keeper {
     pub(super) fn new(storing: Storing, answers: mpsc::Sender<Answers>, trouble: Trouble) -> Self {
         let partitions = Partitions::new(storing.retention_days);
-        Self { storing, answers, trouble, epochs: None, partitions }
+        Self { storing, answers, trouble, epochs: None, partitions, is_repeating: false }
     }
 
     /// Stores batches until there are no more.
@@ -154,12 +156,13 @@ impl Keeper {
                 let dead = deliveries.iter().map(|delivery| delivery.dead_letter(&epochs, "refused", error)).collect();
                 Batch { dead, ..Batch::default() }
             }
-            None => Batch::read(deliveries, &epochs, self.partitions.oldest_day(now)),
+            None => Batch { is_expected: self.is_repeating, ..Batch::read(deliveries, &epochs, self.partitions.oldest_day(now)) },
         };
         self.partitions.ensure(&self.storing.pool, &batch.days(), now).await?;
         let begun = Instant::now();
         let inserted = insert(&self.storing.pool, &batch, &epochs).await?;
         self.trouble.is_over();
+        self.is_repeating = inserted.repeated > inserted.rows;
         self.storing.metrics.stored(&batch, &inserted, begun.elapsed());
         if !inserted.dead.is_empty() {
             let classes: BTreeSet<&str> = inserted.dead.iter().copied().collect();

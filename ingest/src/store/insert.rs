@@ -58,7 +58,10 @@ pub async fn write(transaction: &Transaction<'_>, batch: &Batch<'_>, epochs: &Ep
     let lives = Lives::lock(transaction, epochs).await?;
     let mut fates = Fates { dead: batch.dead.clone(), ..Fates::default() };
     fates.passed.extend(batch.expired.iter().filter(|cursor| !lives.is_settled(**cursor)));
-    let rows = late::set_aside(transaction, &batch.rows, &lives, epochs, &mut fates).await?;
+    let mut rows = late::set_aside(transaction, &batch.rows, &lives, epochs, &mut fates).await?;
+    if batch.is_expected {
+        rows = late::set_aside_known(transaction, rows, &mut fates).await?;
+    }
     let groups = copies::set_aside(transaction, fold(&rows), epochs, &mut fates).await?;
     let written = copies::write(transaction, groups, epochs, &mut fates).await?;
     passed::forget(transaction, &fates.conflicts()).await?;

@@ -6,6 +6,7 @@ mod sources;
 mod steps;
 
 use deadpool_postgres::Transaction;
+use futures_util::future::join3;
 
 use crate::cursor::Cursor;
 use crate::store::StoreError;
@@ -39,9 +40,10 @@ pub(super) async fn add(
     if changes.is_empty() {
         return Ok(());
     }
-    runs::add(transaction, &changes).await?;
-    steps::add(transaction, &changes).await?;
-    sources::add(transaction, &changes).await
+    // On the wire one follows the other, in this order, without waiting for its answer.
+    let (runs, steps, sources) =
+        join3(runs::add(transaction, &changes), steps::add(transaction, &changes), sources::add(transaction, &changes)).await;
+    runs.and(steps).and(sources)
 }
 
 /// The namespace and the key of its run, as the tables hold them.

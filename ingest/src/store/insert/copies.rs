@@ -98,10 +98,25 @@ async fn write_once<'a, 'b>(
     if refused.is_empty() {
         return Ok(Vec::new());
     }
-    let firsts: Vec<&StoredMessage> = refused.iter().map(|group| &group.first.stored).collect();
+    // What was only delivered again is its own row: nothing of it changes here, so nothing of it is locked.
+    let firsts: Vec<&Row<'_>> = refused.iter().map(|group| group.first).collect();
+    let own = late::find(transaction, &firsts, false).await?;
+    let mut in_the_way = Vec::with_capacity(refused.len() - own.len());
+    for (index, group) in refused.into_iter().enumerate() {
+        if own.contains(&index) {
+            fates.repeated += 1;
+            fates.copies(group.copies.iter().copied(), &group.first.stored, epochs);
+        } else {
+            in_the_way.push(group);
+        }
+    }
+    if in_the_way.is_empty() {
+        return Ok(in_the_way);
+    }
+    let firsts: Vec<&StoredMessage> = in_the_way.iter().map(|group| &group.first.stored).collect();
     let places = known::lock(transaction, &firsts).await?;
     let (mut copies, mut originals, mut open) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, group) in refused.into_iter().enumerate() {
+    for (index, group) in in_the_way.into_iter().enumerate() {
         let own = group.first.stored.cursor;
         match places.get(&index) {
             None => open.push(group),

@@ -52,12 +52,10 @@ const UPSERT: &str = "INSERT INTO workflow_comms.runs AS run \
       last_at = CASE WHEN (excluded.last_epoch, excluded.last_seq) > (run.last_epoch, run.last_seq) \
                 THEN excluded.last_at ELSE run.last_at END, \
       messages = run.messages + excluded.messages, \
-      kinds = (SELECT coalesce(jsonb_object_agg(key, count), '{}') FROM (SELECT key, sum(value::bigint) AS count \
-               FROM (SELECT * FROM jsonb_each_text(run.kinds) UNION ALL SELECT * FROM jsonb_each_text(excluded.kinds)) AS each \
-               GROUP BY key HAVING sum(value::bigint) <> 0) AS total), \
-      agents = (SELECT coalesce(jsonb_object_agg(key, count), '{}') FROM (SELECT key, sum(value::bigint) AS count \
-                FROM (SELECT * FROM jsonb_each_text(run.agents) UNION ALL SELECT * FROM jsonb_each_text(excluded.agents)) AS each \
-                GROUP BY key HAVING sum(value::bigint) <> 0) AS total), \
+      kinds = jsonb_strip_nulls(run.kinds || coalesce((SELECT jsonb_object_agg(key, \
+              nullif(value::bigint + coalesce((run.kinds ->> key)::bigint, 0), 0)) FROM jsonb_each_text(excluded.kinds)), '{}')), \
+      agents = jsonb_strip_nulls(run.agents || coalesce((SELECT jsonb_object_agg(key, \
+              nullif(value::bigint + coalesce((run.agents ->> key)::bigint, 0), 0)) FROM jsonb_each_text(excluded.agents)), '{}')), \
       outcome = CASE WHEN (excluded.outcome_epoch, excluded.outcome_seq) > (run.outcome_epoch, run.outcome_seq) \
         THEN excluded.outcome ELSE run.outcome END, \
       outcome_epoch = CASE WHEN (excluded.outcome_epoch, excluded.outcome_seq) > (run.outcome_epoch, run.outcome_seq) \
