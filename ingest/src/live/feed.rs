@@ -236,12 +236,16 @@ fn newest(known: &Settled) -> (Cursor, Arc<Epochs>) {
     (Cursor { epoch, sequence: committed.max(of_newest) }, known.epochs.clone())
 }
 
-/// Where the ring starts: far enough back to meet the watermark, but never in an earlier life of the stream.
+/// Where the ring starts: far enough back to meet the watermark, but never in an earlier life of the stream, and with no more
+/// than it can hold. What lies between is read from the stream for who asks for it, until it is stored: reading millions of
+/// messages only to forget them again would take from storing what it needs to catch up.
 fn start_of(epochs: &Epochs, settled: Cursor, last: u64) -> u64 {
     let committed = u64::try_from(settled.sequence).unwrap_or(0);
     let first = epochs.get(settled.epoch).map_or(0, |epoch| epoch.first_sequence);
     let first = u64::try_from(first).unwrap_or(0).max(1);
-    (committed + 1).min((last + 1).saturating_sub(OVERLAP)).max(first)
+    let held = u64::try_from(super::Limits::DEFAULT.frames).unwrap_or(u64::MAX);
+    let meets = (committed + 1).min((last + 1).saturating_sub(OVERLAP));
+    meets.max((last + 1).saturating_sub(held)).max(first)
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ fn the_ring_meets_the_watermark_and_reaches_back_where_it_can() {
     check(0, 4_500, 5_000, 4_001);
     // Storing lags: everything above the watermark has to come from the stream.
     check(0, 1_000, 5_000, 1_001);
+    // It lags by more than the ring can hold.
+    check(0, 1_000, 500_000, 450_001);
 }
 
 #[test]
