@@ -134,7 +134,7 @@ async fn until<T>(subscription: &mut Subscription, what: &str, mut wanted: impl 
 /// The next message.
 async fn message(subscription: &mut Subscription) -> (i64, String) {
     let wanted = |event| match event {
-        Event::Message(frame) => Some((frame.cursor.sequence, String::from_utf8(frame.json.to_vec()).unwrap())),
+        Event::Message(frame) => Some((frame.cursor.sequence, String::from_utf8(frame.json().to_vec()).unwrap())),
         _ => None,
     };
     until(subscription, "message", wanted).await

@@ -21,13 +21,27 @@ pub struct Reader {
     general: bool,
     /// The last namespace, whether it may be read, and since when that is known.
     last: Option<(String, bool, Instant)>,
+    /// Since when it is known that the shared channel may be read, where it is shown.
+    channel: Option<Instant>,
 }
 
 impl Reader {
     /// Of a stream of this choice, which shows the channel only to whom it may be shown.
     #[must_use]
     pub fn new(viewer: Viewer, filter: &Filter) -> Self {
-        Self { viewer, general: filter.general, last: None }
+        Self { viewer, general: filter.general, last: None, channel: None }
+    }
+
+    /// Whether a message that matches is known to be one that may be shown, without asking.
+    #[must_use]
+    pub fn is_known_to_read(&self, stored: &StoredMessage) -> bool {
+        let is_fresh = |since: &Instant| since.elapsed() < REMEMBERED;
+        let in_channel = || stored.message.is_general() && self.channel.as_ref().is_some_and(is_fresh);
+        let in_namespace = || match &self.last {
+            Some((last, true, since)) => stored.verified && *last == stored.message.run.namespace && is_fresh(since),
+            _ => false,
+        };
+        self.viewer.is_open() || in_channel() || in_namespace()
     }
 
     /// Whether a message that matches may be shown.
@@ -38,7 +52,8 @@ impl Reader {
         if self.viewer.is_open() {
             return Ok(true);
         }
-        if self.general && stored.message.is_general() && self.viewer.may_read_general().await? {
+        if self.general && stored.message.is_general() && Box::pin(self.viewer.may_read_general()).await? {
+            self.channel = Some(Instant::now());
             return Ok(true);
         }
         // The namespace of a message that is not verified is somebody's claim.
@@ -49,7 +64,8 @@ impl Reader {
         match &self.last {
             Some((last, may, since)) if last == namespace && since.elapsed() < REMEMBERED => Ok(*may),
             _ => {
-                let may = self.viewer.may_read(namespace).await?;
+                // Apart, so that a stream does not keep room for a question that it rarely asks.
+                let may = Box::pin(self.viewer.may_read(namespace)).await?;
                 self.last = Some((namespace.clone(), may, Instant::now()));
                 Ok(may)
             }

@@ -34,8 +34,9 @@ pub const LIMITS: (usize, usize) = (500, 1_000);
 /// How often a stream without positions is kept open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Events are put together up to about this size; a larger one leaves as it is, without being copied.
-const TOGETHER: usize = 4 * 1024;
+/// Events are put together up to about this size; a larger one leaves as it is, without being copied. Two of these are what a
+/// connection takes before it writes.
+const TOGETHER: usize = 16 * 1024;
 
 /// What the data of a message is.
 #[derive(Debug, Clone, Copy)]
@@ -63,19 +64,26 @@ pub async fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Resu
     let live = state.live.clone();
     let events = stream::unfold((subscription, live), move |(mut subscription, live)| async move {
         let event = subscription.next().await?;
-        let mut bytes = bytes_of(&live, &event, view);
-        // What is in hand already leaves with it while it is small: fewer and fuller packets for who catches up.
-        if bytes.len() < TOGETHER && subscription.has_more() {
-            let mut together = BytesMut::from(&bytes[..]);
-            while together.len() < TOGETHER && subscription.has_more() {
-                let Some(event) = subscription.next().await else { break };
-                together.extend_from_slice(&bytes_of(&live, &event, view));
-            }
-            bytes = together.freeze();
-        }
+        let bytes = together(&mut subscription, bytes_of(&live, &event, view), &live, view);
         Some((bytes, (subscription, live)))
     });
     Ok(event_stream(session, events))
+}
+
+/// An event, and with it what is in hand already while it is small: fewer and fuller packets for who catches up.
+fn together(subscription: &mut Readable, first: Bytes, live: &Hub, view: View) -> Bytes {
+    if first.len() >= TOGETHER {
+        return first;
+    }
+    let Some(second) = subscription.in_hand() else { return first };
+    let mut together = BytesMut::with_capacity(TOGETHER + first.len());
+    together.extend_from_slice(&first);
+    let mut next = Some(second);
+    while let Some(event) = next {
+        together.extend_from_slice(&bytes_of(live, &event, view));
+        next = if together.len() < TOGETHER { subscription.in_hand() } else { None };
+    }
+    together.freeze()
 }
 
 /// `GET /api/agents/runs/events`: runs as they change.
@@ -120,8 +128,13 @@ struct Readable {
 }
 
 impl Readable {
-    fn has_more(&self) -> bool {
-        self.subscription.has_more()
+    /// The next event, where nothing has to be waited for nor asked.
+    fn in_hand(&mut self) -> Option<Event> {
+        let Self { subscription, reader, .. } = self;
+        subscription.in_hand_if(|event| match event {
+            Event::Message(frame) => reader.is_known_to_read(&frame.stored),
+            _ => true,
+        })
     }
 
     /// The next event; nothing when the process stops, or when it cannot be known any more what may be read.
@@ -169,7 +182,7 @@ fn view(query: &Query, filter: &Filter) -> Result<View, Problem> {
 fn bytes_of(live: &Hub, event: &Event, view: View) -> Bytes {
     match event {
         Event::Message(frame) => match view {
-            View::Json => frame.event.clone(),
+            View::Json => frame.event().clone(),
             View::Rows(place) => live.row(frame, place),
         },
         Event::CaughtUp(cursor) => sse::named("caught_up", Some(cursor), &json!({ "cursor": cursor.to_string() })),

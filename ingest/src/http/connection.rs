@@ -69,8 +69,9 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, acceptor: Opti
     let mut stream = Box::pin(TimeoutStream::new(stream));
     stream.as_mut().set_write_timeout_pinned(Some(server.patience.write));
     let Some(acceptor) = acceptor else { return talk(server, stream, peer, closing).await };
-    match tokio::time::timeout(server.patience.head, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => talk(server, stream, peer, closing).await,
+    match Box::pin(tokio::time::timeout(server.patience.head, acceptor.accept(stream))).await {
+        // Apart, so that connections in plain text keep no room for it.
+        Ok(Ok(stream)) => Box::pin(talk(server, stream, peer, closing)).await,
         Ok(Err(error)) => tracing::debug!(%error, "tls handshake failed"),
         Err(_) => tracing::debug!("no tls handshake in time"),
     }
@@ -87,7 +88,8 @@ where
         service_fn(move |request| {
             activity.begin();
             let (server, busy) = (server.clone(), activity.busy.clone());
-            async move { Ok::<_, Infallible>(router::answer(&server, peer, busy, request).await) }
+            // Apart: hyper keeps the place of this future for as long as the connection, and that of a stream is long.
+            async move { Ok::<_, Infallible>(Box::pin(router::answer(&server, peer, busy, request)).await) }
         })
     };
     let builder = builder(patience.head);

@@ -82,7 +82,7 @@ async fn read(shared: &Shared, filter: &Filter, reader: &mut Reader, after: Curs
                     return Ok(filled);
                 }
                 if filter.matches(&stored) {
-                    let frame = Frame::render(stored);
+                    let frame = Frame::of(stored);
                     bytes += frame.weight();
                     filled.frames.push(Arc::new(frame));
                 }

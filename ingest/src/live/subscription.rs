@@ -93,10 +93,13 @@ impl Subscription {
         self
     }
 
-    /// Whether the next event is in hand already.
-    #[must_use]
-    pub fn has_more(&self) -> bool {
-        !self.in_hand.is_empty()
+    /// The next event, where it was found together with the last one, and where it is wanted.
+    pub fn in_hand_if(&mut self, is_wanted: impl FnOnce(&Event) -> bool) -> Option<Event> {
+        let event = if is_wanted(self.in_hand.front()?) { self.in_hand.pop_front()? } else { return None };
+        if let Event::Message(frame) = &event {
+            self.told = frame.cursor;
+        }
+        Some(event)
     }
 
     /// The next event; nothing when the process stops. Nothing is lost when the future is dropped.
@@ -105,18 +108,16 @@ impl Subscription {
             if self.shared.stop.is_cancelled() {
                 return None;
             }
-            if let Some(event) = self.in_hand.pop_front() {
+            if let Some(event) = self.in_hand_if(|_| true) {
                 self.heartbeat_at = Instant::now() + HEARTBEAT;
-                if let Event::Message(frame) = &event {
-                    self.told = frame.cursor;
-                }
                 return Some(event);
             }
             // Seen before looking: what changes from here on wakes the wait below.
             self.changes.mark_unchanged();
             let watermark = self.settled.borrow_and_update().watermark;
             let wait = match self.start {
-                Some(start) => self.begin(start, watermark).await,
+                // Apart, as all that reads history: a stream that waits for what is said next keeps no room for it.
+                Some(start) => Box::pin(self.begin(start, watermark)).await,
                 None => self.advance(watermark).await,
             };
             if self.in_hand.is_empty() {
@@ -205,10 +206,10 @@ impl Subscription {
                 // What follows may have been discarded, or dropped, since this viewer began.
                 let refusal = self.settled.borrow().epochs.refusal(self.position);
                 if let Some(reason) = refusal.filter(|_| self.position >= self.chosen_to) {
-                    let done = self.reset(reason, watermark).await;
+                    let done = Box::pin(self.reset(reason, watermark)).await;
                     return done.map_or_else(|error| self.retry(&error), |()| Wait::Nothing);
                 }
-                let read = read::messages::after(&self.shared.pool, &self.filter, self.position, up_to, PAGE).await;
+                let read = Box::pin(read::messages::after(&self.shared.pool, &self.filter, self.position, up_to, PAGE)).await;
                 match read {
                     Ok(slice) => {
                         let last = slice.messages.last().map(|message| message.cursor);
@@ -265,7 +266,7 @@ impl Subscription {
     }
 
     fn hand_over(&mut self, messages: Vec<StoredMessage>) {
-        let frames = messages.into_iter().map(|stored| Event::Message(Arc::new(Frame::render(stored))));
+        let frames = messages.into_iter().map(|stored| Event::Message(Arc::new(Frame::of(stored))));
         self.in_hand.extend(frames);
     }
 

@@ -80,7 +80,7 @@ impl Following {
             shared.metrics.unreadable.inc();
             return Ok(Place::Nothing { hole, cursor });
         };
-        Ok(Place::Shown { hole, frame: Arc::new(Frame::render(stored)), uncertain: resent || cursor <= self.settled })
+        Ok(Place::Shown { hole, frame: Arc::new(Frame::of(stored)), uncertain: resent || cursor <= self.settled })
     }
 }
 

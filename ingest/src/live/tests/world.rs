@@ -71,7 +71,7 @@ fn frame(sequence: i64, run: u8, id: Uuid) -> Arc<Frame> {
     };
     let stored = StoredMessage::decode(1, &received).unwrap();
     assert_eq!(stored.message.id, id, "the id is taken as it is");
-    Arc::new(Frame::render(stored))
+    Arc::new(Frame::of(stored))
 }
 
 fn filter(wants: u8) -> Filter {
