@@ -38,6 +38,9 @@ struct Arguments {
 /// What a stream begins with.
 const BEGIN: &[u8] = b"retry: 1000\n\nevent: caught_up\ndata: {}\n\n";
 
+/// How many messages wake the streams once at most: as many as ingest takes into its ring at once.
+const TOGETHER: usize = 256;
+
 /// What is due.
 #[derive(Clone)]
 struct Due {
@@ -55,7 +58,7 @@ async fn main() -> ExitCode {
 
 async fn serve(args: &NatsArgs) -> anyhow::Result<()> {
     let client = args.options("bare sse", &std::env::temp_dir())?.connect(args.servers()?).await?;
-    let mut messages = client.subscribe("workflow.>").await?;
+    let messages = client.subscribe("workflow.>").await?;
     client.flush().await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let due = Due { frames: Arc::default(), count: watch::Sender::new(0) };
@@ -63,9 +66,10 @@ async fn serve(args: &NatsArgs) -> anyhow::Result<()> {
     tokio::spawn(accept(listener, due.clone()));
     let count = due.count.clone();
     tokio::spawn(async move {
-        while let Some(first) = messages.next().await {
-            drop(first);
-            count.send_modify(|count| *count += 1);
+        // All that came together wakes the streams once.
+        let mut together = messages.ready_chunks(TOGETHER);
+        while let Some(messages) = together.next().await {
+            count.send_modify(|count| *count += messages.len());
         }
     });
     // Reading blocks, and the streams must go on meanwhile.

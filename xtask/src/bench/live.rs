@@ -18,7 +18,7 @@ use crate::stage;
 use servers::{Server, Servers};
 
 /// Streams, and how many messages each of them is sent. The most first: its memory is taken in a fresh process.
-const FANS: [(usize, usize); 3] = [(5_000, 200), (1_000, 1_000), (1, 40_000)];
+const FANS: [(usize, usize); 3] = [(5_000, 200), (1_000, 1_000), (1, 20_000)];
 /// Bytes of a body.
 const BYTES: usize = 1024;
 /// How many messages a viewer missed.
@@ -27,7 +27,7 @@ const MISSED: usize = 10_000;
 const RESUMES: usize = 5;
 /// Messages a second while the way to a viewer is measured, and for how many seconds.
 const RATE: usize = 5_000;
-const SECONDS: usize = 5;
+const SECONDS: usize = 4;
 /// How long a process rests before its memory is taken.
 const REST: Duration = Duration::from_secs(2);
 /// 5,000 idle streams in 150 MiB.

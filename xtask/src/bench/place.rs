@@ -89,6 +89,8 @@ impl Place {
         drop(std::fs::remove_file(&ready));
         let mut command = Command::new(release::server(PROGRAM)?);
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--ready-file"]).arg(&ready);
+        // As many as are measured, and those of the measurement before that are not gone yet.
+        command.args(["--max-streams", "12000"]);
         command.args(words(&self.nats.ingest())).env("AGENT_COMMS_DATABASE_URL", &self.database);
         let log = self.directory.path().join("ingest.log");
         let mut process = Process::start(Launch::new(PROGRAM, command, log))?;
