@@ -89,6 +89,8 @@ impl Recipe {
         command
             .args(["serve", "--listen", api, "--admin-listen", admin, "--ready-file"])
             .arg(&self.ready_file)
+            // Nobody comes back to another server.
+            .args(["--drain-seconds", "0"])
             .args(&self.arguments)
             .env("AGENT_COMMS_DATABASE_URL", &self.database_url);
         Process::start(Launch::new("agent-comms-ingest", command, &self.log))
