@@ -262,6 +262,7 @@ async fn what_only_a_stopped_replica_was_handed_before_a_break_is_never_mixed_wi
     // It has a request open again.
     world.publish_numbered(900..901).await;
     world.until(DIFFERENT, 901).await;
+    world.until_acknowledged().await;
     stopped.signal("-STOP");
     world.publish_numbered(901..1_000).await;
     world.until_delivered(99).await;
