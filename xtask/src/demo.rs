@@ -80,6 +80,7 @@ async fn play(arguments: &Arguments, stages: &mut Stages) -> Result<(Platform, V
     let viewer = stages.run("a viewer listens", |_| None, viewer::Viewer::start(platform.api(), &uids)).await?;
     let spoken = stages.run("steps wrote", |spoken: &check::Spoken| Some(spoken.total()), run_to_the_end(pods)).await?;
     stages.run("in PostgreSQL, each once", |count| Some(*count), check::stored(&platform, &uids, &spoken)).await?;
+    stages.run("agents of two runs talked", |count| Some(*count), check::talked(&platform, &uids)).await?;
     stages.run("seen on the event stream", |count| Some(*count), check::seen(&platform, &uids, &viewer)).await?;
     Ok((platform, runs))
 }

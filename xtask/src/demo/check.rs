@@ -64,6 +64,32 @@ pub async fn stored(platform: &Platform, uids: &[String], spoken: &Spoken) -> Re
     }
 }
 
+/// That an agent of one run asked, and one of another answered: both stand in the shared channel, under their own runs.
+pub async fn talked(platform: &Platform, uids: &[String]) -> Result<usize> {
+    let said = |name: &str| {
+        format!(
+            "SELECT workflow_uid, content FROM workflow_comms.agent_messages \
+             WHERE channel = 'general' AND workflow_uid = ANY($1) AND attrs->>'{name}' = 'TRAIN-482'"
+        )
+    };
+    let client = platform.database().await?;
+    let (asked, answered) = (client.query(&said("question"), &[&uids]).await?, client.query(&said("answer"), &[&uids]).await?);
+    let [(asked, answered)] = asked.iter().zip(&answered).collect::<Vec<_>>()[..] else {
+        bail!("{} questions and {} answers in the shared channel, not one each", asked.len(), answered.len());
+    };
+    if asked.get::<_, String>(0) == answered.get::<_, String>(0) {
+        bail!("a run answered itself");
+    }
+    // The asker says what it was answered, in its own run.
+    let told = "SELECT count(*) FROM workflow_comms.agent_messages \
+                WHERE channel IS NULL AND workflow_uid = $1 AND position($2 IN content) > 0";
+    let row = client.query_one(told, &[&asked.get::<_, String>(0), &answered.get::<_, String>(1)]).await?;
+    if row.get::<_, i64>(0) != 1 {
+        bail!("the agent that asked did not hear the answer");
+    }
+    Ok(2)
+}
+
 /// Waits until the viewer saw every message of the runs, also those in which sidecars tell of an end, none of them twice.
 pub async fn seen(platform: &Platform, uids: &[String], viewer: &Viewer) -> Result<usize> {
     let client = platform.database().await?;

@@ -35,6 +35,10 @@ pub static ENDING: [Workflow; 2] = [
                 ],
             },
             Step { name: "review", containers: &[Container { name: "reviewer", command: &["sh", "steps/reviewer.sh", "0.5"] }] },
+            Step {
+                name: "answer",
+                containers: &[Container { name: "reviewer", command: &["python3", "steps/talk.py", "answer"] }],
+            },
         ],
     },
     Workflow {
@@ -51,6 +55,8 @@ pub static ENDING: [Workflow; 2] = [
                 name: "report",
                 containers: &[Container { name: "reporter", command: &["python3", "steps/report.py", "0.4"] }],
             },
+            // Waits for what the other workflow answers.
+            Step { name: "ask", containers: &[Container { name: "reporter", command: &["python3", "steps/talk.py", "ask"] }] },
         ],
     },
 ];
