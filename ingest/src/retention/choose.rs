@@ -38,7 +38,8 @@ pub(super) fn choose(leaves: &[Leaf], keep: Keep) -> Vec<(&Leaf, Option<Reason>)
     let mut bytes: u64 = leaves.iter().filter(stays).map(|leaf| u64::try_from(leaf.bytes).unwrap_or(0)).sum();
     let mut chosen = Vec::new();
     for leaf in leaves {
-        if leaf.is_leaving || leaf.state == LeafState::Detaching {
+        // What is on its way without our mark, a person detaches, to keep it.
+        if leaf.is_leaving {
             chosen.push((leaf, None));
         } else if leaf.state == LeafState::Attached && leaf.day < keep.today {
             let reason = if leaf.day < keep.oldest {

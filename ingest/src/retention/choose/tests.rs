@@ -29,6 +29,7 @@ fn the_oldest_days_go_until_the_rest_is_young_and_small_enough_and_today_never()
 fn what_has_begun_to_go_goes_and_is_not_counted_and_what_a_person_detached_stays() {
     let days = [
         leaf(1, 100, LeafState::Detached, false),
+        leaf(1, 100, LeafState::Detaching, false),
         leaf(2, 100, LeafState::Detached, true),
         leaf(3, 100, LeafState::Detaching, true),
         leaf(4, 100, LeafState::Attached, true),

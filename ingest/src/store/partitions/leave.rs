@@ -97,7 +97,12 @@ pub async fn now(session: &ClientWrapper) -> Result<OffsetDateTime, StoreError> 
 fn done(result: Result<(), tokio_postgres::Error>, what: &'static str) -> Result<bool, StoreError> {
     match result {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.code(), Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::QUERY_CANCELED)) => Ok(false),
-        Err(error) => Err(StoreError::of(what)(error)),
+        Err(error) => match error.code() {
+            // The last says that another partition is on its way out, by a person's hand.
+            Some(&(SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED | SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE)) => {
+                Ok(false)
+            }
+            _ => Err(StoreError::of(what)(error)),
+        },
     }
 }
