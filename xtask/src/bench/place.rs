@@ -89,8 +89,6 @@ impl Place {
         drop(std::fs::remove_file(&ready));
         let mut command = Command::new(release::server(PROGRAM)?);
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--ready-file"]).arg(&ready);
-        // As many as are measured, and those of the measurement before that are not gone yet.
-        command.args(["--max-streams", "12000"]);
         // Viewers of one measurement may still be leaving when those of the next come.
         command.args(["--max-streams", "20000", "--drain-seconds", "0"]);
         command.args(words(&self.nats.ingest())).env("AGENT_COMMS_DATABASE_URL", &self.database);
