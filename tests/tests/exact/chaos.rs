@@ -11,8 +11,9 @@ use neighbours::proxy::{Fault, Proxy};
 use tests::chance::Chance;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::publishers::{Orders, Publishers};
-use crate::witness::Witness;
+use crate::People;
+use crate::publishers::Orders;
+use crate::viewers;
 use crate::world::{Replica, World, configure_durable, configure_stream, stream, until};
 
 /// What was done.
@@ -173,10 +174,13 @@ async fn fail_network(network: &Proxy, faults: &[Fault], mut chance: Chance, end
 
 /// What is said while the database is away fills the stream, so that it discards what nobody has stored; of that replicas
 /// hold a part, and one of them may be stopped meanwhile.
-pub async fn discard(world: &mut World, chance: &mut Chance, publishers: &Publishers, witness: &Witness, counts: &mut Counts) {
+pub async fn discard(world: &mut World, chance: &mut Chance, people: &People, counts: &mut Counts) {
+    let People { witness, publishers, viewers } = people;
     publishers.order(Orders::Silence).await;
     let before = world.last_sequence().await;
     world.until_settled(before).await;
+    // It comes back when what it did not see is lost.
+    viewers.order(viewers::Orders::OneAway);
     configure_durable(&world.admin, |config| config.max_ack_pending = 200).await;
     world.postgres.stop().await.unwrap();
     publishers.order(Orders::New).await;
@@ -186,8 +190,8 @@ pub async fn discard(world: &mut World, chance: &mut Chance, publishers: &Publis
     witness.until_heard(last).await;
     let stopped = chance.index(3);
     world.replicas[stopped].process.pause().unwrap();
-    // At least one is discarded, and one is not.
-    let kept = 1 + chance.below(last - before - 1);
+    // At least half, so more than replicas hold.
+    let kept = 1 + chance.below((last - before) / 2);
     configure_stream(&world.admin, |config| config.max_messages = i64::try_from(kept).unwrap()).await;
     let first = last - kept + 1;
     until("the stream has discarded", async || stream(&world.admin).await.cached_info().state.first_sequence == first).await;
@@ -205,5 +209,6 @@ pub async fn discard(world: &mut World, chance: &mut Chance, publishers: &Publis
         world.until_settled(last).await;
         world.replicas[stopped].process.resume().unwrap();
     }
+    viewers.order(viewers::Orders::Hop);
     counts.replicas_stopped += 1;
 }

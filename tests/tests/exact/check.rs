@@ -116,14 +116,15 @@ pub fn viewers(heard: &[Heard], fates: &[Fate], records: &[Record]) {
         delays.extend(&record.delays);
     }
     delays.sort_unstable();
+    let told = records.iter().flat_map(|record| &record.told);
+    let resets = told.filter(|told| matches!(told, Told::Reset { .. })).count();
     let share = |percent: usize| delays[(delays.len() - 1) * percent / 100];
     tell(&format!(
-        "exact: {} viewers told {} messages over {} connections, {} resets; from store time to viewer p50 {} ms, p90 {} ms, p99 {} ms, \
+        "exact: {} viewers told {} messages over {} connections, {resets} resets; from store time to viewer p50 {} ms, p90 {} ms, p99 {} ms, \
          most {} ms; longest silence {:.1} s",
         records.len(),
-        delays.len(),
+        records.iter().map(|record| record.told.len()).sum::<usize>() - resets,
         records.iter().map(|record| record.hops).sum::<u64>(),
-        records.iter().flat_map(|record| &record.told).filter(|told| matches!(told, Told::Reset { .. })).count(),
         share(50),
         share(90),
         share(99),

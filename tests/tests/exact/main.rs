@@ -27,26 +27,36 @@ use viewers::Viewers;
 use witness::Witness;
 use world::World;
 
+/// Who speaks and who listens.
+struct People {
+    witness: Witness,
+    publishers: Publishers,
+    viewers: Viewers,
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_fails_the_table_and_every_viewer_have_each_message_once_and_in_order() {
     let mut chance = Chance::new("exact");
     let mut world = World::start().await;
-    let witness = Witness::start(&world.admin);
-    let publishers = Publishers::start(&world, &mut chance);
-    let viewers = Viewers::start(&world.apis(), &mut chance);
+    let people = People {
+        witness: Witness::start(&world.admin),
+        publishers: Publishers::start(&world, &mut chance),
+        viewers: Viewers::start(&world.apis(), &mut chance),
+    };
     let begin = Instant::now();
     let (storm, whole) =
         (length(Duration::from_secs(25), Duration::from_secs(100)), length(Duration::ZERO, Duration::from_secs(1_700)));
     let mut counts = chaos::Counts::default();
     loop {
-        publishers.order(Orders::Everything).await;
+        people.publishers.order(Orders::Everything).await;
         chaos::storm(&mut world, &mut chance, storm, &mut counts).await;
-        chaos::discard(&mut world, &mut chance, &publishers, &witness, &mut counts).await;
+        chaos::discard(&mut world, &mut chance, &people, &mut counts).await;
         chaos::storm(&mut world, &mut chance, storm, &mut counts).await;
         if begin.elapsed() >= whole {
             break;
         }
     }
+    let People { witness, publishers, viewers } = people;
     let said = publishers.stop().await;
     let calm = Instant::now();
     let last = world.last_sequence().await;

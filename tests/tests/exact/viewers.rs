@@ -24,9 +24,6 @@ const LONGEST_STAY: u64 = 3_000;
 
 /// How long a viewer waits that was sent away.
 const REFUSED: Duration = Duration::from_millis(100);
-/// One in so many times one of the viewers is away for a long while, at most so many milliseconds.
-const ONE_IN: u64 = 8;
-const LONGEST_AWAY: u64 = 30_000;
 
 /// What a viewer asks for.
 #[derive(Debug, Clone)]
@@ -62,9 +59,19 @@ pub struct Record {
     pub silence: Duration,
 }
 
+/// What viewers do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orders {
+    /// All hop.
+    Hop,
+    /// One stays away, and comes back with what it saw last.
+    OneAway,
+    /// Each ends once it was told everything up to here.
+    End(u64),
+}
+
 pub struct Viewers {
-    /// The end of the stream, once it is known.
-    end: watch::Sender<Option<u64>>,
+    orders: watch::Sender<Orders>,
     tasks: JoinSet<Record>,
 }
 
@@ -94,27 +101,26 @@ impl Viewers {
             (&["u-0", "u-1", "u-2", "u-3"], true),
             (&["u-0", "u-1", "u-2", "u-3"], true),
         ];
-        let end = watch::Sender::new(None);
+        let orders = watch::Sender::new(Orders::Hop);
         let mut tasks = JoinSet::new();
         for (index, (uids, general)) in choices.into_iter().enumerate() {
             let choice = Choice { uids: uids.to_vec(), general };
             let name = format!("viewer {index}");
             let record = Record { name, choice, told: Vec::new(), hops: 0, delays: Vec::new(), silence: Duration::ZERO };
-            let viewer = Viewer {
-                record,
-                last_id: None,
-                heard_at: Instant::now(),
-                multiplexed: index % 2 == 1,
-                is_busy_elsewhere: index == 7,
-            };
-            tasks.spawn(viewer.watch(apis.to_vec(), chance.fork(), end.subscribe()));
+            let viewer =
+                Viewer { record, last_id: None, heard_at: Instant::now(), multiplexed: index % 2 == 1, may_be_away: index == 7 };
+            tasks.spawn(viewer.watch(apis.to_vec(), chance.fork(), orders.subscribe()));
         }
-        Self { end, tasks }
+        Self { orders, tasks }
+    }
+
+    pub fn order(&self, orders: Orders) {
+        self.orders.send_replace(orders);
     }
 
     /// Waits until each has been told everything up to here.
     pub async fn finish(mut self, end: u64) -> Vec<Record> {
-        self.end.send_replace(Some(end));
+        self.order(Orders::End(end));
         let mut records = Vec::new();
         while let Some(record) = self.tasks.join_next().await {
             records.push(record.unwrap());
@@ -129,13 +135,16 @@ struct Viewer {
     last_id: Option<String>,
     heard_at: Instant,
     multiplexed: bool,
-    is_busy_elsewhere: bool,
+    may_be_away: bool,
 }
 
 impl Viewer {
-    async fn watch(mut self, apis: Vec<SocketAddr>, mut chance: Chance, end: watch::Receiver<Option<u64>>) -> Record {
+    async fn watch(mut self, apis: Vec<SocketAddr>, mut chance: Chance, mut orders: watch::Receiver<Orders>) -> Record {
         let mut ended_at: Option<Instant> = None;
         loop {
+            if self.may_be_away {
+                drop(orders.wait_for(|orders| *orders != Orders::OneAway).await);
+            }
             let api = apis[chance.index(apis.len())];
             let stay = Duration::from_millis(chance.below(LONGEST_STAY));
             // However it ends, a viewer goes on elsewhere; after a pause where it could not stay.
@@ -143,11 +152,8 @@ impl Viewer {
                 tokio::time::sleep(REFUSED).await;
             }
             self.record.hops += 1;
-            if self.is_busy_elsewhere && end.borrow().is_none() && chance.below(ONE_IN) == 0 {
-                tokio::time::sleep(Duration::from_millis(chance.below(LONGEST_AWAY))).await;
-                self.heard_at = Instant::now();
-            }
-            if let Some(end) = *end.borrow() {
+            let orders = *orders.borrow_and_update();
+            if let Orders::End(end) = orders {
                 if self.position() >= end {
                     return self.record;
                 }
@@ -208,8 +214,10 @@ impl Viewer {
                 self.record.told.push(Told::Message { sequence, hash: hash(data.as_bytes()), hop: self.record.hops });
                 let value: Value = serde_json::from_str(&data).unwrap();
                 assert_eq!(value["cursor"].as_str(), id.as_deref());
-                self.record.delays.extend(age(value["created_at"].as_str().unwrap()));
-                self.record.silence = self.record.silence.max(self.heard_at.elapsed());
+                if !self.may_be_away {
+                    self.record.delays.extend(age(value["created_at"].as_str().unwrap()));
+                    self.record.silence = self.record.silence.max(self.heard_at.elapsed());
+                }
                 self.heard_at = Instant::now();
             }
             "reset" => self.record.told.push(Told::Reset { after: sequence(id.as_deref().unwrap()) }),
