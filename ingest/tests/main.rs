@@ -19,6 +19,7 @@ mod keeping;
 mod kept;
 mod letters;
 mod live;
+mod memory;
 mod metrics;
 mod once;
 mod orders;

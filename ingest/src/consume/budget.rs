@@ -1,5 +1,5 @@
-//! How many bytes of messages a replica holds, whatever `PostgreSQL` does: 24 MiB as they came, which decoded are about three
-//! times as many.
+//! How many bytes of messages a replica holds, whatever `PostgreSQL` does: 16 MiB as they came, which decoded are about three
+//! times as many, and more while they are written to it.
 //!
 //! A request to the stream takes the room of all that it may bring; each message takes its own along into its batch, and
 //! gives it back when it is acknowledged. So what is being gathered, asked for, waiting and being stored is bounded together.
@@ -10,13 +10,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::batch::Delivery;
 
-/// A request brings at most so many bytes, and a batch is handed on when it has as many: three of them are the whole budget,
-/// so that one can be asked for while two are being stored.
-pub(super) const REQUEST_BYTES: usize = 8 << 20;
+/// A request brings at most so many bytes, and a batch is handed on when it has as many: four of them are the whole budget,
+/// so that one can be asked for and one wait while two are being stored.
+pub(super) const REQUEST_BYTES: usize = 4 << 20;
 /// Room is counted in units of so many bytes.
 const UNIT: usize = 1 << 10;
-const REQUEST_UNITS: u32 = 8 << 10;
-const ALL_UNITS: u32 = 3 * REQUEST_UNITS;
+const REQUEST_UNITS: u32 = 4 << 10;
+const ALL_UNITS: u32 = 4 * REQUEST_UNITS;
 /// What a message takes beside its bytes: its headers' table, its place, its decoded fields.
 const OVERHEAD: usize = 512;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts};
 use rustls::RootCertStore;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Config, NoTls};
@@ -85,6 +85,9 @@ pub fn open(args: &DatabaseArgs) -> Result<Pool, DatabaseSettingsError> {
     Pool::builder(manager)
         .post_create(prepare)
         .max_size(usize::from(args.database_connections))
+        // A connection keeps the room that its largest batch took: the one that was used last is used next, so that few of
+        // them do.
+        .queue_mode(QueueMode::Lifo)
         .timeouts(Timeouts { wait: Some(WAIT), create: Some(WAIT), recycle: Some(WAIT) })
         .runtime(Runtime::Tokio1)
         .build()

@@ -1,0 +1,105 @@
+//! The memory of a real replica while one of its neighbours is away: bounded, and flat for as long as that lasts. Ten minutes
+//! each with `AGENT_COMMS_SOAK`.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use neighbours::Postgres;
+
+use crate::viewer::Viewer;
+use crate::world::{Replica, World};
+
+const MESSAGES: &str = "SELECT count(*) FROM workflow_comms.agent_messages";
+const SUBJECT: &str = "workflow.demo.build.u-1.agent.a.message";
+/// How much of what is measured is chance: pages that the allocator has not given back yet.
+const CHANCE: u64 = 48 << 20;
+/// What its container may use, and chance: a build for tests takes more than the one that is shipped.
+const MOST: u64 = (256 << 20) + CHANCE;
+
+/// How long a neighbour is away.
+fn outage() -> Duration {
+    let is_soak = std::env::var_os("AGENT_COMMS_SOAK").is_some();
+    if is_soak { Duration::from_secs(600) } else { Duration::from_secs(12) }
+}
+
+/// A line of the kernel's account of a process, in bytes.
+fn account(replica: &Replica, name: &str) -> u64 {
+    let path = format!("/proc/{}/status", replica.child.id().expect("it runs"));
+    let status = std::fs::read_to_string(path).expect("the account of a process");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+    let kibibytes: u64 = line.trim_matches([':', '\t', ' ', 'k', 'B']).parse().expect("a number");
+    kibibytes << 10
+}
+
+/// Publishes large messages until it was long enough: some are shortened in lists, some are the largest that are not.
+async fn publish_for(world: &World, duration: Duration, published: &mut i64) {
+    let (start, words) = (Instant::now(), "0123456789abcdef".repeat(700 << 6));
+    let mut at_once = Vec::new();
+    while start.elapsed() < duration {
+        let length = if *published % 4 == 0 { 700 << 10 } else { 250 << 10 };
+        let body = serde_json::json!({ "content": format!("{published} {}", &words[..length]) }).to_string();
+        at_once.push(world.jetstream.publish(SUBJECT, body.into()).await.expect("published"));
+        *published += 1;
+        if at_once.len() == 8 {
+            for ack in at_once.drain(..) {
+                ack.await.expect("acknowledged");
+            }
+            // So that ten minutes fit into the stream: some 25 MiB a second.
+            tokio::time::sleep(Duration::from_millis(120)).await;
+        }
+    }
+    for ack in at_once {
+        ack.await.expect("acknowledged");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_bounded_and_flat_while_postgresql_or_nats_is_away() {
+    let mut postgres = Postgres::start(neighbours::postgres::Options::default()).await.expect("postgresql");
+    let mut world = World::with_postgres(&postgres).await;
+    let mut replica = world.replica("memory");
+    let api: SocketAddr = replica.api().await.parse().expect("an address");
+    let mut published = 0;
+    publish_for(&world, Duration::from_millis(500), &mut published).await;
+    world.until(MESSAGES, published).await;
+    let before = account(&replica, "VmHWM");
+
+    postgres.stop().await.expect("stopped");
+    publish_for(&world, outage() / 2, &mut published).await;
+    let middle = account(&replica, "VmHWM");
+    // Viewers who are behind read from the stream what left the ring.
+    let viewers = [Viewer::start(api, Some("1.1")).await, Viewer::start(api, Some("1.2")).await];
+    publish_for(&world, outage() / 2, &mut published).await;
+    let without_postgres = account(&replica, "VmHWM");
+    for viewer in &viewers {
+        viewer.until("everything, unstored", |told| told.messages.last().is_some_and(|last| last.sequence == published)).await;
+    }
+    postgres.start_again().await.expect("started");
+    world.sql = postgres.connect(&world.database).await.expect("a connection");
+    world.until(MESSAGES, published).await;
+    world.until_acknowledged().await;
+    let stored = account(&replica, "VmHWM");
+    drop(viewers);
+
+    world.nats.stop().await.expect("stopped");
+    let (start, mut most) = (Instant::now(), 0);
+    while start.elapsed() < outage() {
+        most = most.max(account(&replica, "VmRSS"));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.nats.start_again().await.expect("started");
+    world.reconnected().await;
+    publish_for(&world, Duration::from_millis(500), &mut published).await;
+    world.until(MESSAGES, published).await;
+    let after = account(&replica, "VmHWM");
+    let figures = [before, middle, without_postgres, stored, most, after].map(|bytes| bytes >> 20);
+    eprintln!(
+        "memory: {published} messages of 250 and 700 KiB; MiB before, in the middle and at the end of an outage of PostgreSQL of \
+         {} s, when all is stored, while NATS is away, at the end: {figures:?}",
+        outage().as_secs()
+    );
+    assert!(after < MOST, "{figures:?} MiB");
+    assert!(without_postgres < middle + CHANCE, "{figures:?} MiB");
+    assert!(after < stored + CHANCE, "{figures:?} MiB");
+    assert!(replica.child.try_wait().expect("a status").is_none(), "the replica ended");
+}
