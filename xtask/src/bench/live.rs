@@ -30,6 +30,8 @@ const RATE: usize = 5_000;
 const SECONDS: usize = 4;
 /// How long a process rests before its memory is taken.
 const REST: Duration = Duration::from_secs(2);
+/// How many viewers come before any is measured.
+const FIRST: usize = 100;
 /// 5,000 idle streams in 150 MiB.
 const MOST_KIB: f64 = 30.72;
 
@@ -100,6 +102,11 @@ impl Bench {
     }
 
     async fn measure(&mut self, mut server: Server, rows: &mut Rows) -> Result<()> {
+        // What a server holds when it has begun to serve is no memory of a stream.
+        let path = server.live_path(&mut self.servers).await?;
+        self.viewers.ask(&format!("connect {FIRST} {} {path}", server.address()), "connected")?;
+        self.viewers.ask("close", "closed")?;
+        tokio::time::sleep(REST).await;
         for (row, (streams, messages)) in rows.fanout.iter_mut().zip(FANS) {
             let (streams, messages) = (streams.div_ceil(self.scale.divisor), messages / self.scale.divisor);
             let before = proc::memory(server.id())?.now;
