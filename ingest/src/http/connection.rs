@@ -68,7 +68,8 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, acceptor: Opti
     let peer = stream.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
     let mut stream = Box::pin(TimeoutStream::new(stream));
     stream.as_mut().set_write_timeout_pinned(Some(server.patience.write));
-    let Some(acceptor) = acceptor else { return talk(server, stream, peer, closing).await };
+    // Apart, so that a connection takes what it needs and not what one with TLS would.
+    let Some(acceptor) = acceptor else { return Box::pin(talk(server, stream, peer, closing)).await };
     match Box::pin(tokio::time::timeout(server.patience.head, acceptor.accept(stream))).await {
         // Apart, so that connections in plain text keep no room for it.
         Ok(Ok(stream)) => Box::pin(talk(server, stream, peer, closing)).await,
