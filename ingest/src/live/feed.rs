@@ -73,6 +73,7 @@ pub(super) async fn follow(shared: &Shared, jetstream: &jetstream::Context) {
     loop {
         let ended = follow_one(shared, jetstream, &mut settled).await;
         shared.change(|ring| *ring = Ring::closed(super::Limits::DEFAULT));
+        shared.ids().interrupt();
         match ended {
             Ok(()) => tracing::info!("the stream began a new life, following it from there"),
             Err(error) => {
@@ -120,7 +121,7 @@ async fn follow_one(
     }
 }
 
-/// Remembers the newest ids of the table, once. Without them a copy that is not marked, of a message below the ring, would be
+/// Remembers the newest ids of the table, each time the stream is taken up anew. Without them a copy that is not marked, of a message below the ring, would be
 /// shown as that message; the ring opens only where the table has just told how far it goes, so this is not waited for long.
 async fn recall_ids(shared: &Shared, up_to: Cursor) -> Result<(), FeedError> {
     if shared.ids().is_filled() {

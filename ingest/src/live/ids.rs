@@ -69,6 +69,11 @@ impl Ids {
     pub(super) fn fill(&mut self) {
         self.is_filled = true;
     }
+
+    /// The stream is not followed any more: where it is taken up again, ids that came meanwhile are missing.
+    pub(super) fn interrupt(&mut self) {
+        self.is_filled = false;
+    }
 }
 
 #[cfg(test)]
