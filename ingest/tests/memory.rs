@@ -13,7 +13,7 @@ const MESSAGES: &str = "SELECT count(*) FROM workflow_comms.agent_messages";
 const SUBJECT: &str = "workflow.demo.build.u-1.agent.a.message";
 /// How much of what is measured is chance: pages that the allocator has not given back yet.
 const CHANCE: u64 = 48 << 20;
-/// What its container may use, and chance: a build for tests takes more than the one that is shipped.
+/// Half of what its container may use, and chance; the other half is for 5,000 open streams.
 const MOST: u64 = (256 << 20) + CHANCE;
 
 /// How long a neighbour is away.

@@ -94,7 +94,10 @@ proptest! {
         let (found, counts) = missing(&bytes, &all[..count]);
         prop_assert_eq!(counts.otherwise, 0);
         let covered: u64 = all[count..].iter().filter(|message| !all[..count].iter().any(|known| known.id == message.id)).count() as u64;
-        prop_assert!((covered == 0) == found.is_empty(), "{} missing, {} found", covered, found.len());
+        prop_assert!(covered > 0 || found.is_empty(), "nothing is missing, {} found", found.len());
+        // A line that gives its own id, ended by time in its middle, is read whole now: it may have been said before.
+        let says_once = !ends.is_empty() && lines.iter().any(|line| line.contains("\"id\""));
+        prop_assert!(covered == 0 || !found.is_empty() || says_once, "{} missing, none found", covered);
         // Any of them missing, with its neighbours there: exactly these come, with their numbers.
         let single: Vec<usize> = (0..all.len()).filter(|index| !there[*index % there.len()]).step_by(2).collect();
         let neighbours = |index: &usize| !single.contains(&(index + 1)) && (*index == 0 || !single.contains(&(index - 1)));
