@@ -72,8 +72,14 @@ pub(super) async fn follow(shared: &Shared, jetstream: &jetstream::Context) {
     let mut settled = shared.settled.clone();
     loop {
         let ended = follow_one(shared, jetstream, &mut settled).await;
-        shared.change(|ring| *ring = Ring::closed(super::Limits::DEFAULT));
-        shared.ids().interrupt();
+        let followed_to = shared.change(|ring| {
+            let head = ring.is_open().then(|| ring.head());
+            *ring = Ring::closed(super::Limits::DEFAULT);
+            head
+        });
+        if let Some(head) = followed_to {
+            shared.ids().followed(head);
+        }
         match ended {
             Ok(()) => tracing::info!("the stream began a new life, following it from there"),
             Err(error) => {
@@ -97,12 +103,12 @@ async fn follow_one(
     let stream = jetstream.get_stream(STREAM).await.map_err(FeedError::Stream)?;
     let last = check(&stream, &epochs, settled)?;
     let start_sequence = start_of(&epochs, settled, last);
-    recall_ids(shared, settled).await?;
+    let base = Cursor { epoch: settled.epoch, sequence: i64::try_from(start_sequence - 1).unwrap_or(i64::MAX) };
+    recall_ids(shared, base, settled).await?;
     let mut reader = Reader::start(jetstream, stream, start_sequence).await?;
     let is_empty = reader.is_empty();
     let newest = start_sequence - 1;
     let mut following = Following { epoch: settled.epoch, settled, newest, meets: None, caught_up: is_empty };
-    let base = Cursor { epoch: settled.epoch, sequence: i64::try_from(start_sequence - 1).unwrap_or(i64::MAX) };
     shared.change(|ring| {
         ring.open(base);
         if is_empty {
@@ -121,10 +127,11 @@ async fn follow_one(
     }
 }
 
-/// Remembers the newest ids of the table, each time the stream is taken up anew. Without them a copy that is not marked, of a message below the ring, would be
-/// shown as that message; the ring opens only where the table has just told how far it goes, so this is not waited for long.
-async fn recall_ids(shared: &Shared, up_to: Cursor) -> Result<(), FeedError> {
-    if shared.ids().is_filled() {
+/// Remembers the newest ids of the table, unless those below the ring are known. Without them a copy that is not marked, of a
+/// message below the ring, would be shown as that message. The table has just told how far it goes, so this is not waited for
+/// long; where it is away, a ring that begins where the one before ended needs nothing of it.
+async fn recall_ids(shared: &Shared, base: Cursor, up_to: Cursor) -> Result<(), FeedError> {
+    if shared.ids().knows(base) {
         return Ok(());
     }
     let asked = tokio::time::timeout(STALLED, read::messages::newest_ids(&shared.pool, up_to, RECALLED));
@@ -133,7 +140,7 @@ async fn recall_ids(shared: &Shared, up_to: Cursor) -> Result<(), FeedError> {
     for (namespace, id, cursor) in newest.iter().rev() {
         ids.note(namespace, *id, *cursor);
     }
-    ids.fill();
+    ids.fill(up_to);
     Ok(())
 }
 

@@ -23,7 +23,8 @@ pub(super) struct Ids {
     lowest: HashMap<u64, Cursor>,
     /// The hashes, as they came.
     order: VecDeque<u64>,
-    is_filled: bool,
+    /// Up to where no id is missing, except for the oldest.
+    known_to: Option<Cursor>,
 }
 
 impl Default for Ids {
@@ -35,7 +36,7 @@ impl Default for Ids {
 impl Ids {
     pub(super) fn of(most: usize) -> Self {
         let (lowest, order) = (HashMap::new(), VecDeque::new());
-        Self { most, hasher: RandomState::new(), lowest, order, is_filled: false }
+        Self { most, hasher: RandomState::new(), lowest, order, known_to: None }
     }
 
     /// Notes a message; tells whether one below it had this id.
@@ -60,19 +61,24 @@ impl Ids {
         }
     }
 
-    /// Whether it was told what the table holds.
-    pub(super) fn is_filled(&self) -> bool {
-        self.is_filled
+    /// Whether the ids up to a position are known, so that a ring may begin there.
+    pub(super) fn knows(&self, base: Cursor) -> bool {
+        self.known_to.is_some_and(|known_to| known_to.epoch == base.epoch && base <= known_to)
     }
 
-    /// It was.
-    pub(super) fn fill(&mut self) {
-        self.is_filled = true;
+    /// The table told its ids up to here.
+    pub(super) fn fill(&mut self, up_to: Cursor) {
+        self.known_to = Some(up_to);
     }
 
-    /// The stream is not followed any more: where it is taken up again, ids that came meanwhile are missing.
-    pub(super) fn interrupt(&mut self) {
-        self.is_filled = false;
+    /// The stream was followed up to here, from a position up to which they were known.
+    pub(super) fn followed(&mut self, head: Cursor) {
+        self.known_to = self.known_to.max(self.known_to.and(Some(head)));
+    }
+
+    /// Something of the stream never came here.
+    pub(super) fn miss(&mut self) {
+        self.known_to = None;
     }
 }
 

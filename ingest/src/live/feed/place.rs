@@ -6,6 +6,7 @@ use async_nats::jetstream;
 use message::{Received, Timestamp};
 use time::OffsetDateTime;
 
+use super::super::ids::Ids;
 use super::super::ring::{Ring, Verdict};
 use super::super::{Frame, Shared};
 use super::FeedError;
@@ -92,7 +93,7 @@ pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
         for place in places {
             match place {
                 Place::Shown { hole, frame, uncertain } => {
-                    begin_anew(ring, hole);
+                    begin_anew(ring, &mut ids, hole);
                     if frame.stored.verified {
                         changed_runs.push((frame.stored.message.run_key(), frame.cursor));
                     }
@@ -109,7 +110,7 @@ pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
                     };
                 }
                 Place::Nothing { hole, cursor } => {
-                    begin_anew(ring, hole);
+                    begin_anew(ring, &mut ids, hole);
                     ring.skip(cursor);
                 }
                 Place::Outside => {}
@@ -122,8 +123,9 @@ pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
     shared.runs.note(changed_runs);
 }
 
-fn begin_anew(ring: &mut Ring, after: Option<Cursor>) {
+fn begin_anew(ring: &mut Ring, ids: &mut Ids, after: Option<Cursor>) {
     if let Some(base) = after {
+        ids.miss();
         let is_filled = ring.is_filled();
         ring.open(base);
         if is_filled {

@@ -30,3 +30,21 @@ fn the_oldest_ids_are_forgotten() {
     assert!(ids.note("a", Uuid::from_u128(4), at(12)));
     assert_eq!((ids.lowest.len(), ids.order.len()), (3, 3));
 }
+
+/// Where the stream is taken up again, what others stored meanwhile is known only where that is read again.
+#[test]
+fn a_ring_begins_where_the_ids_below_it_are_known() {
+    let mut ids = Ids::of(10);
+    assert!(!ids.knows(at(0)), "the table was not asked");
+    ids.followed(at(50));
+    assert!(!ids.knows(at(0)), "what was followed says nothing about what was before");
+    ids.fill(at(100));
+    assert!(ids.knows(at(60)) && ids.knows(at(100)) && !ids.knows(at(101)));
+    ids.followed(at(150));
+    assert!(ids.knows(at(150)) && !ids.knows(at(151)), "others may have stored that");
+    assert!(!ids.knows(Cursor { epoch: 2, sequence: 1 }), "of another life nothing is known");
+    ids.followed(at(120));
+    assert!(ids.knows(at(150)));
+    ids.miss();
+    assert!(!ids.knows(at(1)));
+}
