@@ -4,6 +4,7 @@ pub mod crowd;
 pub mod events;
 pub mod frames;
 pub mod messages;
+pub mod program;
 pub mod request;
 pub mod rows;
 pub mod say;

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use bare::messages::Prepared;
+use bare::program;
 use bare::say::say;
 use bare::window;
 use clap::Parser;
@@ -27,12 +28,7 @@ struct Arguments {
 fn main() -> ExitCode {
     service::tls::install_provider();
     let arguments = Arguments::parse();
-    let result = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(serve(&arguments.nats)));
-    service::exit::report("bare-publisher", result)
+    program::run("bare-publisher", serve(&arguments.nats))
 }
 
 async fn serve(args: &NatsArgs) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use bare::events::{Messages, is_live};
 use bare::messages::Prepared;
+use bare::program;
 use bare::request::{self, Answer, Version};
 use bare::say::say;
 use clap::Parser;
@@ -39,12 +40,7 @@ struct Arguments {
 fn main() -> ExitCode {
     service::tls::install_provider();
     let arguments = Arguments::parse();
-    let result = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(measure(&arguments)));
-    service::exit::report("bare-pace", result)
+    program::run("bare-pace", measure(&arguments))
 }
 
 async fn measure(arguments: &Arguments) -> anyhow::Result<()> {

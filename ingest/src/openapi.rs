@@ -62,7 +62,7 @@ fn operation(route: &Route) -> Value {
         "operationId": route.id,
         "summary": route.summary,
         "description": route.description,
-        "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "parameters": route.parameters.iter().copied().flatten().map(parameter).collect::<Vec<_>>(),
         "responses": responses,
     })
 }

@@ -20,16 +20,7 @@ async fn scrape(admin: std::net::SocketAddr) -> String {
 }
 
 fn page(text: &str) -> String {
-    let (mut help, mut rows) = ("", Vec::new());
-    for line in text.lines() {
-        if let Some(rest) = line.strip_prefix("# HELP ") {
-            help = rest.split_once(' ').map_or("", |(_, help)| help.trim_end_matches('.'));
-        } else if let Some((name, sort)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
-            let total = if sort == "counter" { "_total" } else { "" };
-            rows.push(format!("| `{name}{total}` | {sort} | {help} |\n"));
-        }
-    }
-    format!("{HEAD}| metric | is a | tells |\n|---|---|---|\n{}", rows.concat())
+    format!("{HEAD}{}", service::metrics::table(text))
 }
 
 fn value(text: &str, name: &str) -> f64 {

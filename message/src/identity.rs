@@ -86,3 +86,22 @@ pub struct PodIdentity {
     /// `native`, `argo`, ...
     pub runtime: Option<String>,
 }
+
+impl PodIdentity {
+    /// Of a pod of which nothing but its uid is known.
+    #[must_use]
+    pub fn unknown(pod_uid: impl Into<String>) -> Self {
+        Self {
+            run: RunIdentity::unknown(),
+            run_id: None,
+            step_id: None,
+            pod: None,
+            pod_uid: pod_uid.into(),
+            attempt: None,
+            agent_id: None,
+            stage: None,
+            channel: None,
+            runtime: None,
+        }
+    }
+}

@@ -14,6 +14,7 @@ pub mod exit;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod logs;
+pub mod metrics;
 pub mod nats;
 pub mod signals;
 pub mod tls;

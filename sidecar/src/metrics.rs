@@ -224,17 +224,7 @@ pub fn page() -> String {
     let metrics = Metrics::default();
     // A family shows itself only where it has something to show.
     drop(metrics.seen.redactions.get_or_create(&Pattern { pattern: "name".to_owned() }));
-    let text = metrics.register().render();
-    let (mut help, mut rows) = ("", Vec::new());
-    for line in text.lines() {
-        if let Some(rest) = line.strip_prefix("# HELP ") {
-            help = rest.split_once(' ').map_or("", |(_, help)| help.trim_end_matches('.'));
-        } else if let Some((name, sort)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
-            let total = if sort == "counter" { "_total" } else { "" };
-            rows.push(format!("| `{name}{total}` | {sort} | {help} |\n"));
-        }
-    }
-    format!("{PAGE_HEAD}| metric | is a | tells |\n|---|---|---|\n{}", rows.concat())
+    format!("{PAGE_HEAD}{}", service::metrics::table(&metrics.register().render()))
 }
 
 const PAGE_HEAD: &str = "# Metrics of the sidecar\n\n\

@@ -117,7 +117,8 @@ impl Floor {
         self.look_after(&lives.epochs, &info).await
     }
 
-    /// Adds the life that a suspicion of another one speaks of, once the stream has a message of it; whether the table is to be read anew.
+    /// Adds the life that a suspicion speaks of, once the stream has a message of it; whether the table is to be read anew.
+    /// `suspected` is the newest life that was known when the suspicion was looked at.
     async fn find_break(&self, suspected: i64, suspicion: Suspicion, info: &stream::Info) -> Result<bool, TickError> {
         let known = epochs::read(&self.storing.pool).await?;
         let Some(newest) = known.0.last() else { return Ok(false) };

@@ -1,7 +1,8 @@
 //! What was shown lately: after a reset the server tells its newest messages, some of which may have been shown before.
 
-use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use message::Recent;
 
 use super::said::Said;
 
@@ -9,10 +10,13 @@ use super::said::Said;
 const MOST: usize = 8_192;
 
 /// The last messages that were shown.
-#[derive(Debug, Default)]
-pub(super) struct Shown {
-    order: VecDeque<u64>,
-    known: HashSet<u64>,
+#[derive(Debug)]
+pub(super) struct Shown(Recent<u64>);
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self(Recent::new(MOST))
+    }
 }
 
 impl Shown {
@@ -21,17 +25,7 @@ impl Shown {
         // 8,192 of 2^64: that two messages meet is not to be expected in the life of a terminal.
         let mut hasher = DefaultHasher::new();
         (&said.workflow_namespace, &said.id).hash(&mut hasher);
-        let hash = hasher.finish();
-        if !self.known.insert(hash) {
-            return false;
-        }
-        self.order.push_back(hash);
-        if self.order.len() > MOST
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        true
+        self.0.is_new(hasher.finish())
     }
 }
 

@@ -1,22 +1,11 @@
-use message::{PodIdentity, RunIdentity, Timestamp};
+use message::{PodIdentity, Timestamp};
 use records::{Cutter, Origin, Recorder, RecorderState, SourceIdentity};
 
 use super::*;
 
 /// The messages of a file.
 fn messages(bytes: &[u8]) -> Vec<Message> {
-    let pod = PodIdentity {
-        run: RunIdentity::unknown(),
-        run_id: None,
-        step_id: None,
-        pod: None,
-        pod_uid: "p".to_owned(),
-        attempt: None,
-        agent_id: None,
-        stage: None,
-        channel: None,
-        runtime: None,
-    };
+    let pod = PodIdentity::unknown("p");
     let source = SourceIdentity { label: "l".to_owned(), generation: 1, container: None };
     let mut recorder = Recorder::new(pod.into(), source, std::sync::Arc::default(), RecorderState::default());
     let mut cutter = Cutter::new(0);

@@ -1,22 +1,11 @@
 use proptest::prelude::*;
 
-use message::{PodIdentity, RunIdentity};
+use message::PodIdentity;
 
 use super::*;
 
 fn reading() -> Reading {
-    let pod = PodIdentity {
-        run: RunIdentity::unknown(),
-        run_id: None,
-        step_id: None,
-        pod: None,
-        pod_uid: "p".to_owned(),
-        attempt: None,
-        agent_id: None,
-        stage: None,
-        channel: None,
-        runtime: None,
-    };
+    let pod = PodIdentity::unknown("p");
     let rules = Rules::parse("[lines]\nstart = '^\\S'\n").expect("rules");
     Reading { pod: pod.into(), redactor: Arc::default(), rules: rules.into() }
 }

@@ -110,6 +110,11 @@ pub(super) const RUN_TEXT: Parameter =
 pub(super) const STATE: Parameter =
     query("state", Shape::Choices(&STATES), "Only runs that stand so. `active`: running or stalled; `recent`: all.");
 
+/// What narrows a history.
+pub(super) const HISTORY: &[Parameter] = &[NAMESPACE, KIND, AGENT, ROLE, TEXT, SINCE, UNTIL];
+/// Which page of it.
+pub(super) const PAGES: &[Parameter] = &[BEFORE, AFTER, LIMIT];
+
 const STATES: [&str; RunState::ALL.len() + 2] = {
     let mut words = ["active", "recent", "", "", "", "", ""];
     let mut index = 0;

@@ -32,6 +32,8 @@ fn every_part_of_a_path_is_a_parameter_and_nothing_else_is() {
         let named: Vec<&str> = route
             .parameters
             .iter()
+            .copied()
+            .flatten()
             .filter(|parameter| parameter.place == super::Place::Path)
             .map(|parameter| parameter.name)
             .collect();

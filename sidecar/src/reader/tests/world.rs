@@ -96,18 +96,7 @@ impl World {
 
     pub fn start(&mut self) {
         let checkpoint = self.saved();
-        let pod = PodIdentity {
-            run: message::RunIdentity::unknown(),
-            run_id: None,
-            step_id: None,
-            pod: None,
-            pod_uid: "p".to_owned(),
-            attempt: None,
-            agent_id: None,
-            stage: None,
-            channel: None,
-            runtime: None,
-        };
+        let pod = PodIdentity::unknown("p");
         let context = Context {
             pod: Arc::new(pod),
             redactor: Arc::new(Redactor::default()),
