@@ -1,4 +1,4 @@
-//! The real neighbours of agent-comms, for the demo and the tests: NATS with `JetStream`, `PostgreSQL`, Chromium, a
+//! The real neighbours of agent-comms, for the demo and the tests: NATS with `JetStream`, `PostgreSQL`, Chromium, `curl`, a
 //! Kubernetes API server with Argo's kinds, kustomize, the certificates between them, and what a pod's sidecar stands on: directories, disks, a clock, a
 //! network.
 //!
@@ -13,6 +13,7 @@ pub mod cache;
 pub mod certificates;
 pub mod chromium;
 pub mod clock;
+pub mod curl;
 pub mod kubernetes;
 pub mod kustomize;
 pub mod mounts;
@@ -34,6 +35,7 @@ pub use cache::Cache;
 pub use certificates::{Authority, Identity};
 pub use chromium::Chromium;
 pub use clock::Clock;
+pub use curl::Curl;
 pub use directory::Directory;
 pub use kubernetes::Kubernetes;
 pub use mounts::Mounts;

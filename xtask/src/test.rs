@@ -54,6 +54,7 @@ fn fetch_neighbours() -> anyhow::Result<()> {
     neighbours::kustomize::program()?;
     neighbours::argo::definitions()?;
     neighbours::clock::fetch()?;
+    neighbours::curl::fetch()?;
     neighbours::chromium::fetch()
 }
 
