@@ -4,10 +4,15 @@ use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
 
-use crate::world::World;
+use crate::viewer::Viewer;
+use crate::world::{Replica, World};
 
 const MESSAGES: &str = "SELECT count(*) FROM workflow_comms.agent_messages";
 const WATERMARK: &str = "SELECT watermark FROM workflow_comms.stream_epochs";
+
+/// Replicas that gather copies: those whose sessions have the lock.
+const PLACES: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = 1633878021 \
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// Publishes numbered messages marked as sent again, whether they were sent before or not.
 async fn publish_marked(world: &World, range: std::ops::Range<u32>) {
@@ -66,6 +71,61 @@ async fn a_copy_waits_for_its_original_that_another_replica_holds() {
         stop.cancel();
         running.wait().await.expect("stopped");
     }
+}
+
+/// The replica that gathers copies is killed with all that it holds: they come again elsewhere, and are decided there.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_a_killed_replica_held_are_decided_elsewhere_and_seen_once() {
+    let world = World::start().await;
+    // Nothing comes again before that is wanted.
+    world.set_ack_wait(Duration::from_secs(60)).await;
+    let mut holder = world.replica("holder");
+    holder.until_ready().await;
+    world.publish_numbered(0..1).await;
+    world.until(WATERMARK, 1).await;
+    // As long as it holds the original, copies cannot be decided.
+    holder.signal("-STOP");
+    let original = publish_original(&world, 0).await;
+    world.until_delivered(1).await;
+    world.until_nobody_asks().await;
+    let mut place = world.replica("place");
+    let there = Viewer::start(api(&mut place).await, Some("1.0")).await;
+    // Copies of the original, and of what is not there otherwise: the first of each is the message.
+    for _ in 0..2 {
+        publish_marked(&world, 0..50).await;
+    }
+    world.until_delivered(101).await;
+    world.until(PLACES, 1).await;
+    let seen = there.until("what is decided", |told| told.messages.len() == 2).await;
+    let (running, stop) = world.serve().await;
+    let elsewhere = Viewer::start(running.api, Some("1.0")).await;
+    place.signal("-KILL");
+    world.until(PLACES, 0).await;
+    // Of what it held nothing is decided.
+    assert_eq!(rows(&world).await, [1]);
+    let last = there.told().messages.last().expect("messages").to_string();
+    let goes_on = Viewer::start(running.api, Some(&last)).await;
+    world.set_ack_wait(Duration::from_secs(5)).await;
+    holder.signal("-CONT");
+    world.until(WATERMARK, original + 100).await;
+    let expected: Vec<i64> = [1, original].into_iter().chain(original + 2..=original + 50).collect();
+    assert_eq!(rows(&world).await, expected);
+    assert_eq!(world.count("SELECT messages FROM workflow_comms.runs").await, 51);
+    assert_eq!(world.count("SELECT count(*) FROM workflow_comms.dead_letters").await, 0);
+    // Something that is decided at once, so that each has been told everything before it.
+    world.publish_numbered(1..2).await;
+    let end = original + 101;
+    let is_told = |told: &crate::viewer::Told| told.messages.last().is_some_and(|last| last.sequence == end);
+    let sequences = |told: &crate::viewer::Told| told.messages.iter().map(|cursor| cursor.sequence).collect::<Vec<_>>();
+    let whole: Vec<i64> = expected.into_iter().chain([end]).collect();
+    assert_eq!(sequences(&elsewhere.until("everything", is_told).await), whole);
+    assert_eq!([sequences(&seen), sequences(&goes_on.until("the rest", is_told).await)].concat(), whole);
+    stop.cancel();
+    running.wait().await.expect("stopped");
+}
+
+async fn api(replica: &mut Replica) -> std::net::SocketAddr {
+    replica.api().await.parse().expect("an address")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ mod breaks;
 mod crashes;
 mod days;
 mod discarded;
+mod floor;
 mod guarded;
 mod held;
 mod history;
