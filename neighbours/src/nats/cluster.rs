@@ -147,7 +147,9 @@ impl Cluster {
         let jetstream = jetstream::new(self.admin().connect().await?);
         while let Err(error) = jetstream.query_account().await {
             if start.elapsed() > DEADLINE {
-                return Err(error).context("the cluster elects no leader");
+                let logs = self.servers.iter().map(|server| format!("{}:\n{}", server.url(), server.process.log_tail()));
+                let logs = logs.collect::<Vec<_>>().join("\n");
+                return Err(error).with_context(|| format!("the cluster elects no leader; the ends of its logs:\n{logs}"));
             }
             tokio::time::sleep(POLL * 10).await;
         }

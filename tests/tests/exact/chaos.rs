@@ -16,6 +16,11 @@ use crate::publishers::Orders;
 use crate::viewers;
 use crate::world::{Replica, World, configure_durable, configure_stream, stream, until};
 
+/// How much replicas hold at most of what the stream discards.
+const HELD: i64 = 200;
+/// How much is said meanwhile, at least: half of it is discarded, which is more than they hold.
+const SAID: u64 = 1_000;
+
 /// What was done.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -172,24 +177,28 @@ async fn fail_network(network: &Proxy, faults: &[Fault], mut chance: Chance, end
     counts
 }
 
-/// What is said while the database is away fills the stream, so that it discards what nobody has stored; of that replicas
-/// hold a part, and one of them may be stopped meanwhile.
+/// What is said while the database is away fills the stream, so that it discards what nobody has stored. Of that replicas
+/// hold a part: one of them is killed with it, one stopped, which goes on in time or too late. A viewer was away meanwhile:
+/// it is told that something is missing.
 pub async fn discard(world: &mut World, chance: &mut Chance, people: &People, counts: &mut Counts) {
     let People { witness, publishers, viewers } = people;
     publishers.order(Orders::Silence).await;
     let before = world.last_sequence().await;
     world.until_settled(before).await;
-    // It comes back when what it did not see is lost.
     viewers.order(viewers::Orders::OneAway);
-    configure_durable(&world.admin, |config| config.max_ack_pending = 200).await;
+    viewers.until_one_is_away().await;
+    let resets = viewers.resets();
+    configure_durable(&world.admin, |config| config.max_ack_pending = HELD).await;
     world.postgres.stop().await.unwrap();
     publishers.order(Orders::New).await;
-    sleep(Duration::from_secs(3)).await;
+    until("enough is said", async || world.last_sequence().await >= before + SAID).await;
     publishers.order(Orders::Silence).await;
     let last = world.last_sequence().await;
     witness.until_heard(last).await;
     let stopped = chance.index(3);
+    let killed = (stopped + 1 + chance.index(2)) % 3;
     world.replicas[stopped].process.pause().unwrap();
+    world.replicas[killed].process.kill().unwrap();
     // At least half, so more than replicas hold.
     let kept = 1 + chance.below((last - before) / 2);
     configure_stream(&world.admin, |config| config.max_messages = i64::try_from(kept).unwrap()).await;
@@ -197,6 +206,7 @@ pub async fn discard(world: &mut World, chance: &mut Chance, people: &People, co
     until("the stream has discarded", async || stream(&world.admin).await.cached_info().state.first_sequence == first).await;
     configure_stream(&world.admin, |config| config.max_messages = -1).await;
     counts.discarded.push(before + 1..=first - 1);
+    world.replicas[killed].start_again();
     world.postgres.start_again().await.unwrap();
     configure_durable(&world.admin, |config| config.max_ack_pending = 5_000).await;
     publishers.order(Orders::Everything).await;
@@ -209,6 +219,10 @@ pub async fn discard(world: &mut World, chance: &mut Chance, people: &People, co
         world.until_settled(last).await;
         world.replicas[stopped].process.resume().unwrap();
     }
+    // Another replica may still hold what this one never had.
+    viewers.order(viewers::Orders::OneAt(killed));
+    until("the viewer who was away is told that something is missing", async || viewers.resets() > resets).await;
     viewers.order(viewers::Orders::Hop);
     counts.replicas_stopped += 1;
+    counts.replicas_killed += 1;
 }

@@ -124,7 +124,7 @@ pub fn viewers(heard: &[Heard], fates: &[Fate], records: &[Record]) {
          most {} ms; longest silence {:.1} s",
         records.len(),
         records.iter().map(|record| record.told.len()).sum::<usize>() - resets,
-        records.iter().map(|record| record.hops).sum::<u64>(),
+        records.iter().map(|record| record.stays.len()).sum::<usize>(),
         share(50),
         share(90),
         share(99),
@@ -144,11 +144,16 @@ fn viewer(heard: &[Heard], fates: &[Fate], record: &Record) {
         match *told {
             Told::Reset { after } => (position, is_reset) = (after, true),
             Told::Message { sequence, .. } => {
-                assert!(sequence > position, "{name} is told {sequence} after {position}");
+                assert!(
+                    sequence > position,
+                    "{name} is told {sequence} after {position}: {}",
+                    scene(all, fates, record, sequence)
+                );
                 let fate = fates[index(sequence)];
                 assert!(
                     wanted(sequence) && matches!(fate, Fate::Row | Fate::Lost),
-                    "{name} is told {sequence}, which is {fate:?}"
+                    "{name} is told {sequence}: {}",
+                    scene(all, fates, record, sequence)
                 );
                 expect_nothing(all, fates, record, position + 1..sequence, is_reset);
                 position = sequence;
@@ -165,9 +170,36 @@ fn expect_nothing(heard: &[Heard], fates: &[Fate], record: &Record, between: std
         let fate = fates[index(sequence)];
         let is_missing =
             record.choice.matches(&message.uid, message.general) && (fate == Fate::Row || (fate == Fate::Lost && !is_reset));
-        assert!(!is_missing, "{} is not told {sequence}, which is {fate:?}", record.name);
+        assert!(!is_missing, "{} is not told {sequence}: {}", record.name, scene(heard, fates, record, sequence));
     }
 }
+
+/// Everything that is known of what a viewer should have been told, or not: what has its id, and what else it was told about
+/// then, and where.
+fn scene(heard: &[Heard], fates: &[Fate], record: &Record, sequence: u64) -> String {
+    let id_of = |heard: &Heard| heard.message.as_ref().and_then(|message| message.id);
+    let id = id_of(&heard[index(sequence)]);
+    let of_id = heard.iter().zip(fates).filter(|(other, _)| other.sequence == sequence || (id.is_some() && id_of(other) == id));
+    let copies = of_id.map(|(other, fate)| format!("{fate:?}: {other:?}"));
+    let place = |told: &Told| match *told {
+        Told::Message { sequence, .. } => sequence,
+        Told::Reset { after } => after,
+    };
+    let at = record.told.iter().position(|told| place(told) >= sequence).unwrap_or(record.told.len());
+    let around = &record.told[at.saturating_sub(AROUND)..(at + AROUND).min(record.told.len())];
+    let told = around.iter().map(|told| match told {
+        Told::Message { stay, .. } => {
+            let (since, replica) = record.stays[*stay];
+            format!("{} in stay {stay}, at replica {replica} since {}", place(told), message::Timestamp::new(since.into()))
+        }
+        Told::Reset { after } => format!("a reset to {after}"),
+    });
+    let lines: Vec<String> = copies.chain(["told to it:".to_owned()]).chain(told).collect();
+    format!("of its id:\n  {}", lines.join("\n  "))
+}
+
+/// How many messages are shown before and after one that is not as it must be.
+const AROUND: usize = 4;
 
 /// The classes of dead letters that cannot be read: no JSON, and the claim to be of another run.
 const UNREADABLE: [&str; 2] = ["decode", "identity"];

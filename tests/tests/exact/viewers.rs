@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::publishers::hash;
 use crate::sse::{Event, Parser};
-use crate::world::PATIENCE;
+use crate::world::{PATIENCE, until};
 
 /// The longest stay at a replica, in milliseconds.
 const LONGEST_STAY: u64 = 3_000;
@@ -40,7 +40,7 @@ pub enum Told {
         /// Of its data.
         hash: u64,
         /// In which of its stays.
-        hop: u64,
+        stay: usize,
     },
     /// What it was told before goes on after this position.
     Reset { after: u64 },
@@ -52,7 +52,8 @@ pub struct Record {
     pub name: String,
     pub choice: Choice,
     pub told: Vec<Told>,
-    pub hops: u64,
+    /// When each stay began, and at which replica.
+    pub stays: Vec<(SystemTime, usize)>,
     /// From the store time of each message to its arrival, in milliseconds.
     pub delays: Vec<u64>,
     /// The longest time without a message.
@@ -66,13 +67,24 @@ pub enum Orders {
     Hop,
     /// One stays away, and comes back with what it saw last.
     OneAway,
+    /// That one is back, at this replica alone.
+    OneAt(usize),
     /// Each ends once it was told everything up to here.
     End(u64),
 }
 
 pub struct Viewers {
     orders: watch::Sender<Orders>,
+    away: watch::Receiver<Away>,
     tasks: JoinSet<Record>,
+}
+
+/// How the one who may be away stands.
+#[derive(Debug, Default)]
+struct Away {
+    is_away: bool,
+    /// How often it was told that something is missing.
+    resets: u64,
 }
 
 impl Choice {
@@ -102,20 +114,33 @@ impl Viewers {
             (&["u-0", "u-1", "u-2", "u-3"], true),
         ];
         let orders = watch::Sender::new(Orders::Hop);
+        let away = watch::Sender::new(Away::default());
+        let is_away = away.subscribe();
         let mut tasks = JoinSet::new();
         for (index, (uids, general)) in choices.into_iter().enumerate() {
             let choice = Choice { uids: uids.to_vec(), general };
             let name = format!("viewer {index}");
-            let record = Record { name, choice, told: Vec::new(), hops: 0, delays: Vec::new(), silence: Duration::ZERO };
-            let viewer =
-                Viewer { record, last_id: None, heard_at: Instant::now(), multiplexed: index % 2 == 1, may_be_away: index == 7 };
+            let record =
+                Record { name, choice, told: Vec::new(), stays: Vec::new(), delays: Vec::new(), silence: Duration::ZERO };
+            let away = (index == 7).then(|| away.clone());
+            let viewer = Viewer { record, last_id: None, heard_at: Instant::now(), multiplexed: index % 2 == 1, away };
             tasks.spawn(viewer.watch(apis.to_vec(), chance.fork(), orders.subscribe()));
         }
-        Self { orders, tasks }
+        Self { orders, away: is_away, tasks }
     }
 
     pub fn order(&self, orders: Orders) {
         self.orders.send_replace(orders);
+    }
+
+    /// Waits until the one who may be away is.
+    pub async fn until_one_is_away(&self) {
+        until("a viewer is away", async || self.away.borrow().is_away).await;
+    }
+
+    /// How often the one who may be away was told that something is missing.
+    pub fn resets(&self) -> u64 {
+        self.away.borrow().resets
     }
 
     /// Waits until each has been told everything up to here.
@@ -135,23 +160,29 @@ struct Viewer {
     last_id: Option<String>,
     heard_at: Instant,
     multiplexed: bool,
-    may_be_away: bool,
+    /// Of the one who may be.
+    away: Option<watch::Sender<Away>>,
 }
 
 impl Viewer {
     async fn watch(mut self, apis: Vec<SocketAddr>, mut chance: Chance, mut orders: watch::Receiver<Orders>) -> Record {
         let mut ended_at: Option<Instant> = None;
         loop {
-            if self.may_be_away {
+            let mut replica = chance.index(apis.len());
+            if let Some(away) = &self.away {
+                away.send_modify(|away| away.is_away = *orders.borrow() == Orders::OneAway);
                 drop(orders.wait_for(|orders| *orders != Orders::OneAway).await);
+                if let Orders::OneAt(only) = *orders.borrow() {
+                    replica = only;
+                }
             }
-            let api = apis[chance.index(apis.len())];
+            self.record.stays.push((SystemTime::now(), replica));
+            let api = apis[replica];
             let stay = Duration::from_millis(chance.below(LONGEST_STAY));
             // However it ends, a viewer goes on elsewhere; after a pause where it could not stay.
             if tokio::time::timeout(stay, self.read(api)).await.is_ok() {
                 tokio::time::sleep(REFUSED).await;
             }
-            self.record.hops += 1;
             let orders = *orders.borrow_and_update();
             if let Orders::End(end) = orders {
                 if self.position() >= end {
@@ -211,16 +242,21 @@ impl Viewer {
         match name.as_str() {
             "" if !data.is_empty() => {
                 let sequence = sequence(id.as_deref().unwrap());
-                self.record.told.push(Told::Message { sequence, hash: hash(data.as_bytes()), hop: self.record.hops });
+                self.record.told.push(Told::Message { sequence, hash: hash(data.as_bytes()), stay: self.record.stays.len() - 1 });
                 let value: Value = serde_json::from_str(&data).unwrap();
                 assert_eq!(value["cursor"].as_str(), id.as_deref());
-                if !self.may_be_away {
+                if self.away.is_none() {
                     self.record.delays.extend(age(value["created_at"].as_str().unwrap()));
                     self.record.silence = self.record.silence.max(self.heard_at.elapsed());
                 }
                 self.heard_at = Instant::now();
             }
-            "reset" => self.record.told.push(Told::Reset { after: sequence(id.as_deref().unwrap()) }),
+            "reset" => {
+                self.record.told.push(Told::Reset { after: sequence(id.as_deref().unwrap()) });
+                if let Some(away) = &self.away {
+                    away.send_modify(|away| away.resets += 1);
+                }
+            }
             _ => {}
         }
         if id.is_some() {
