@@ -50,9 +50,20 @@ pub struct Batch<'a> {
     pub dead: Vec<DeadLetter>,
     /// Those older than what is kept.
     pub expired: Vec<Cursor>,
-    /// Whether most of it is expected to be in the tables already, delivered again: then it is cheaper to look first. Says
-    /// nothing about what is right.
-    pub is_expected: bool,
+    /// What is likely of it: what is cheaper follows from that, nothing else.
+    pub likely: Likely,
+}
+
+/// What the tables are likely to hold of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Likely {
+    /// Nothing.
+    #[default]
+    New,
+    /// Some of it, or copies of some of it.
+    Mixed,
+    /// Most of it, delivered again: it is looked for first.
+    Known,
 }
 
 impl<'a> Batch<'a> {

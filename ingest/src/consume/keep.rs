@@ -20,15 +20,18 @@ use super::gather::Held;
 use super::life::Suspicion;
 use super::trouble::Trouble;
 use super::{Storing, pause};
-use crate::batch::{Batch, Delivery};
+use crate::batch::{Batch, Delivery, Likely};
 use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::store::error::Remedy;
+use crate::store::insert::{Inserted, insert};
 use crate::store::partitions::Partitions;
-use crate::store::{StoreError, epochs, insert::insert};
+use crate::store::{StoreError, epochs};
 
 const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// After something stood in the way of a new row, so many batches are written row by row.
+const MIXED: u32 = 50;
 /// How long a stopping replica goes on trying; then others get what it holds.
 const LAST_TRIES: Duration = Duration::from_secs(5);
 /// When they get it: while `PostgreSQL` is away, stopping replicas would else hand it round as fast as they can.
@@ -41,14 +44,15 @@ pub(super) struct Keeper {
     trouble: Trouble,
     epochs: Option<Epochs>,
     partitions: Partitions,
-    /// Whether most of what was stored last was there already: what follows was delivered again too.
-    is_repeating: bool,
+    likely: Likely,
+    /// For how many batches more something is expected to be there already.
+    mixed: u32,
 }
 
 impl Keeper {
     pub(super) fn new(storing: Storing, answers: mpsc::Sender<Answers>, trouble: Trouble) -> Self {
         let partitions = Partitions::new(storing.retention_days);
-        Self { storing, answers, trouble, epochs: None, partitions, is_repeating: false }
+        Self { storing, answers, trouble, epochs: None, partitions, likely: Likely::New, mixed: 0 }
     }
 
     /// Stores batches until there are no more.
@@ -156,13 +160,13 @@ impl Keeper {
                 let dead = deliveries.iter().map(|delivery| delivery.dead_letter(&epochs, "refused", error)).collect();
                 Batch { dead, ..Batch::default() }
             }
-            None => Batch { is_expected: self.is_repeating, ..Batch::read(deliveries, &epochs, self.partitions.oldest_day(now)) },
+            None => Batch { likely: self.likely, ..Batch::read(deliveries, &epochs, self.partitions.oldest_day(now)) },
         };
         self.partitions.ensure(&self.storing.pool, &batch.days(), now).await?;
         let begun = Instant::now();
         let inserted = insert(&self.storing.pool, &batch, &epochs).await?;
         self.trouble.is_over();
-        self.is_repeating = inserted.repeated > inserted.rows;
+        self.expect(&inserted);
         self.storing.metrics.stored(&batch, &inserted, begun.elapsed());
         if !inserted.dead.is_empty() {
             let classes: BTreeSet<&str> = inserted.dead.iter().copied().collect();
@@ -171,6 +175,16 @@ impl Keeper {
             tracing::warn!(dead_letters.count = count, dead_letters.classes = classes.join(","), "dead letters stored");
         }
         Ok(())
+    }
+
+    /// What follows is likely to be what was stored last: delivered again, or said again, as that was.
+    fn expect(&mut self, inserted: &Inserted) {
+        self.mixed = if inserted.clashed { MIXED } else { self.mixed.saturating_sub(1) };
+        self.likely = match self.mixed {
+            _ if inserted.repeated > inserted.rows => Likely::Known,
+            0 => Likely::New,
+            _ => Likely::Mixed,
+        };
     }
 
     async fn answer(&self, held: &Held, range: Range<usize>, kind: AckKind) {

@@ -8,6 +8,7 @@
 //! - stored twice, a batch changes nothing.
 
 pub mod again;
+mod bulk;
 mod columns;
 mod conflicts;
 mod copies;
@@ -19,10 +20,11 @@ mod passed;
 use deadpool_postgres::{Pool, Transaction};
 use futures_util::future::join;
 
-use crate::batch::{Batch, fold::fold};
+use crate::batch::{Batch, Likely, fold::fold};
 use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::store::{Lock, StoreError, dead_letter, summary};
+use columns::Way;
 use fates::Fates;
 
 /// What a transaction did.
@@ -36,6 +38,8 @@ pub struct Inserted {
     pub repeated: usize,
     /// The classes of the dead letters that are new.
     pub dead: Vec<&'static str>,
+    /// Whether something stood in the way of a new message: others that follow may find the same.
+    pub clashed: bool,
 }
 
 /// Stores a batch that was read with these lives of the stream.
@@ -59,17 +63,25 @@ pub async fn write(transaction: &Transaction<'_>, batch: &Batch<'_>, epochs: &Ep
     let mut fates = Fates { dead: batch.dead.clone(), ..Fates::default() };
     fates.passed.extend(batch.expired.iter().filter(|cursor| !lives.is_settled(**cursor)));
     let mut rows = late::set_aside(transaction, &batch.rows, &lives, epochs, &mut fates).await?;
-    if batch.is_expected {
+    if batch.likely == Likely::Known {
         rows = late::set_aside_known(transaction, rows, &mut fates).await?;
     }
     let groups = copies::set_aside(transaction, fold(&rows), epochs, &mut fates).await?;
-    let written = copies::write(transaction, groups, epochs, &mut fates).await?;
+    // Two days are two tables: rows that go there together do not go in the order of their keys.
+    let way = if batch.likely == Likely::New && batch.days().len() == 1 { Way::Together } else { Way::Each };
+    let written = copies::write(transaction, groups, way, epochs, &mut fates).await?;
     passed::forget(transaction, &fates.conflicts()).await?;
     passed::note(transaction, &mut fates.passed).await?;
     summary::add(transaction, &written.new, &written.replaced).await?;
     fates.dead.sort_by_key(|letter| (letter.epoch, letter.sequence));
     let dead = dead_letter::add(transaction, &fates.dead).await?;
-    Ok(Inserted { rows: written.new.len(), replaced: written.replaced.len(), repeated: fates.repeated, dead })
+    Ok(Inserted {
+        rows: written.new.len(),
+        replaced: written.replaced.len(),
+        repeated: fates.repeated,
+        dead,
+        clashed: written.clashed,
+    })
 }
 
 /// The lives of the stream and how far each is settled.

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
 
-use super::{Fates, Lives, columns, known, late};
+use super::columns::{self, Way};
+use super::{Fates, Lives, known, late};
 use crate::batch::fold::fold;
 use crate::batch::{Batch, Row};
 use crate::epochs::Epochs;
@@ -82,7 +83,7 @@ pub async fn write_again(
     again.conflicts = fates.dead;
     again.conflicts.sort_by_key(|letter| (letter.epoch, letter.sequence));
     if matches!(manner, Manner::Replay | Manner::Letter) && !new.is_empty() {
-        let inserted = columns::insert(transaction, &new).await?;
+        let inserted = columns::insert(transaction, &new, Way::Each).await?;
         // Somebody stored a copy of one meanwhile: the next try finds that.
         if let Some(stored) = new.iter().find(|stored| !inserted.contains(&(stored.cursor, stored.message.id))) {
             return Err(StoreError::Moved(stored.cursor));

@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 use deadpool_postgres::Transaction;
 use message::wire::WireSource;
 use time::OffsetDateTime;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
+use super::bulk;
 use crate::cursor::Cursor;
 use crate::store::StoreError;
 use crate::stored::StoredMessage;
@@ -52,13 +53,59 @@ static REPLACE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+static COPY: LazyLock<String> =
+    LazyLock::new(|| format!("COPY workflow_comms.agent_messages ({NAMES}) FROM STDIN (FORMAT binary)"));
+
+/// The types of the columns, as they travel: JSON travels as its text.
+pub(super) const TYPES: [Type; 26] = [
+    Type::TEXT,
+    Type::UUID,
+    Type::TIMESTAMPTZ,
+    Type::INT8,
+    Type::INT8,
+    Type::TEXT,
+    Type::BOOL,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::INT4,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TIMESTAMPTZ,
+    Type::INT8,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+];
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// All at once, for as long as nothing stands in the way of one of them.
+    Together,
+    /// Each that nothing stands in the way of.
+    Each,
+}
+
 /// Inserts what does not stand in the way of a row; waits for transactions that write the same. Gives what was inserted.
 pub(super) async fn insert(
     transaction: &Transaction<'_>,
     rows: &[&StoredMessage],
+    way: Way,
 ) -> Result<HashSet<(Cursor, Uuid)>, StoreError> {
     let action = StoreError::of;
     let columns = Columns::of(rows.iter().copied());
+    if way == Way::Together && bulk::copy(transaction, &COPY, &columns).await? {
+        return Ok(rows.iter().map(|stored| (stored.cursor, stored.message.id)).collect());
+    }
     let statement = transaction.prepare_cached(&INSERT).await.map_err(action("store messages"))?;
     let returned = transaction.query(&statement, &columns.parameters()).await.map_err(action("store messages"))?;
     let inserted = returned.iter().map(|row| {
@@ -88,7 +135,7 @@ pub(super) async fn replace(
 
 /// The messages of a batch, one array for each column.
 #[derive(Default)]
-struct Columns<'a> {
+pub(super) struct Columns<'a> {
     stream_ts: Vec<OffsetDateTime>,
     epoch: Vec<i64>,
     stream_seq: Vec<i64>,
@@ -185,6 +232,43 @@ impl<'a> Columns<'a> {
             &self.tool,
             &self.attrs,
             &self.runtime,
+        ]
+    }
+
+    /// How many messages there are.
+    pub(super) fn len(&self) -> usize {
+        self.id.len()
+    }
+
+    /// One message, its columns in the same order.
+    pub(super) fn row(&self, index: usize) -> [&(dyn ToSql + Sync); 26] {
+        [
+            &self.workflow_namespace[index],
+            &self.id[index],
+            &self.stream_ts[index],
+            &self.epoch[index],
+            &self.stream_seq[index],
+            &self.subject[index],
+            &self.verified[index],
+            &self.workflow_name[index],
+            &self.workflow_uid[index],
+            &self.run_id[index],
+            &self.step_id[index],
+            &self.pod[index],
+            &self.container[index],
+            &self.attempt[index],
+            &self.source[index],
+            &self.agent_id[index],
+            &self.role[index],
+            &self.stage[index],
+            &self.kind[index],
+            &self.timestamp[index],
+            &self.seq[index],
+            &self.channel[index],
+            &self.content[index],
+            &self.tool[index],
+            &self.attrs[index],
+            &self.runtime[index],
         ]
     }
 }

@@ -6,16 +6,13 @@
 
 use deadpool_postgres::Transaction;
 
-use super::columns::{self, Place};
+use super::columns::{self, Place, Way};
 use super::{Fates, conflicts, known, late};
 use crate::batch::Row;
 use crate::batch::fold::Group;
 use crate::epochs::Epochs;
 use crate::store::StoreError;
 use crate::stored::StoredMessage;
-
-/// How often rows are tried that neither went in nor were found: what stood in their way may have been moved meanwhile.
-const TRIES: usize = 3;
 
 /// Takes out the copies, marked as such, of what is a row on any day. Unmarked ones are looked for on their own day only,
 /// where the index sees them.
@@ -49,22 +46,26 @@ pub(super) struct Written<'b> {
     pub(super) new: Vec<&'b StoredMessage>,
     /// Rows that took the place of a copy, and what was there.
     pub(super) replaced: Vec<(&'b StoredMessage, StoredMessage)>,
+    /// Whether something stood in the way of one.
+    pub(super) clashed: bool,
 }
 
-/// Writes the first of each group, where no lower copy is there, and settles the others.
+/// Writes the first of each group, where no lower copy is there, and settles the others. Rows that neither went in nor were
+/// found are tried again: what stood in their way may have been moved meanwhile.
 pub(super) async fn write<'b>(
     transaction: &Transaction<'_>,
     groups: Vec<Group<'_, 'b>>,
+    way: Way,
     epochs: &Epochs,
     fates: &mut Fates,
 ) -> Result<Written<'b>, StoreError> {
     let mut written = Written::default();
     let mut open = groups;
-    for _ in 0..TRIES {
+    for way in [way, Way::Each, Way::Each] {
         if open.is_empty() {
             return Ok(written);
         }
-        open = write_once(transaction, open, epochs, fates, &mut written).await?;
+        open = write_once(transaction, open, way, epochs, fates, &mut written).await?;
     }
     // No copy stands in their way, so another message has their position: the stream broke, and nobody saw it yet.
     if let Some(group) = open.iter().find(|group| group.first.stored.cursor.epoch == epochs.newest()) {
@@ -81,12 +82,13 @@ pub(super) async fn write<'b>(
 async fn write_once<'a, 'b>(
     transaction: &Transaction<'_>,
     groups: Vec<Group<'a, 'b>>,
+    way: Way,
     epochs: &Epochs,
     fates: &mut Fates,
     written: &mut Written<'b>,
 ) -> Result<Vec<Group<'a, 'b>>, StoreError> {
     let firsts: Vec<&StoredMessage> = groups.iter().map(|group| &group.first.stored).collect();
-    let inserted = columns::insert(transaction, &firsts).await?;
+    let inserted = columns::insert(transaction, &firsts, way).await?;
     let (new, refused): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| {
         let stored = &group.first.stored;
         inserted.contains(&(stored.cursor, stored.message.id))
@@ -98,6 +100,7 @@ async fn write_once<'a, 'b>(
     if refused.is_empty() {
         return Ok(Vec::new());
     }
+    written.clashed = true;
     // What was only delivered again is its own row: nothing of it changes here, so nothing of it is locked.
     let firsts: Vec<&Row<'_>> = refused.iter().map(|group| group.first).collect();
     let own = late::find(transaction, &firsts, false).await?;
