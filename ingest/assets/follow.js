@@ -1,25 +1,32 @@
-// Whether the reader is at the end. There, the list moves on with what arrives; anywhere else it stands still and counts.
+// Whether the reader follows what arrives: at the end of the list, the list moves on with it. Anywhere else, or paused, it
+// stands still and counts.
 
 const NEAR = 40;
+const REMEMBERED = "agent-comms-paused";
 
 export class Follow {
   #box;
   #jump;
   #button;
   #fresh = 0;
+  #away = false;
   #onResume;
+  #onLatest;
   paused = false;
 
-  constructor(box, onResume) {
+  // `resumed` is called when the list may move again, `latest` when its end is asked for.
+  constructor(box, { resumed, latest }) {
     this.#box = box;
-    this.#onResume = onResume;
+    this.#onResume = resumed;
+    this.#onLatest = latest;
     this.#jump = document.getElementById("jump");
     this.#button = document.getElementById("pause");
     this.#button.hidden = false;
     this.#button.addEventListener("click", () => this.pause(!this.paused));
     this.#jump.addEventListener("click", () => this.toLatest());
-    box.addEventListener("scroll", () => !this.paused && this.atEnd() && this.#count(0), { passive: true });
-    addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("selectionchange", () => !this.#selecting() && !this.paused && this.atEnd() && this.#onResume());
+    if (remembered() === "true") this.#set(true);
+    this.#listen();
   }
 
   atEnd() {
@@ -27,54 +34,69 @@ export class Follow {
     return scrollHeight - scrollTop - clientHeight < NEAR;
   }
 
-  // Whether what arrives now should be scrolled to. Selected text must not run away from the pointer.
+  // Whether what arrives now may be shown. Selected text must not run away from the pointer.
   moves() {
-    const selected = getSelection();
-    const selecting = selected && !selected.isCollapsed && this.#box.contains(selected.anchorNode);
-    return !this.paused && !selecting && this.atEnd();
+    return !this.paused && !this.#selecting() && this.atEnd();
   }
 
   toEnd() {
     this.#box.scrollTop = this.#box.scrollHeight;
   }
 
-  arrived(count, moves) {
-    if (moves) this.toEnd();
-    else this.#count(this.#fresh + count);
+  // So many have arrived that are not shown; the end of the list may be on another page of it.
+  waiting(fresh, away = false) {
+    this.#fresh = fresh;
+    this.#away = away;
+    this.#show();
   }
 
   toLatest() {
-    this.pause(false);
-    this.toEnd();
-    this.#count(0);
+    this.#set(false);
+    this.#onLatest();
   }
 
   pause(paused) {
     if (this.paused === paused) return;
+    this.#set(paused);
+    if (!paused) this.#onLatest();
+  }
+
+  #set(paused) {
     this.paused = paused;
     this.#button.setAttribute("aria-pressed", String(paused));
     this.#button.firstChild.textContent = paused ? "Resume " : "Pause ";
-    if (!paused) {
-      this.#count(0);
-      this.#onResume();
-      this.toEnd();
+    try {
+      localStorage.setItem(REMEMBERED, String(paused));
+    } catch {
+      // A browser that keeps nothing begins with following.
     }
+    this.#listen();
+    this.#show();
   }
 
-  #count(fresh) {
-    this.#fresh = fresh;
-    this.#jump.hidden = fresh === 0;
-    this.#jump.firstElementChild.textContent = `${fresh.toLocaleString("en")} new`;
+  // Readers by ear are told what arrives while they follow it, and nothing else.
+  #listen() {
+    this.#box.setAttribute("aria-live", this.paused ? "off" : "polite");
   }
 
-  #key(event) {
-    const field = event.target.closest("input, textarea, select, [contenteditable]");
-    if (field || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "G") this.toLatest();
-    else if (event.key === "g") this.#box.scrollTop = 0;
-    else if (event.key === "/") document.querySelector(".search input")?.focus();
-    else if (event.key === " " && !event.target.closest("button, a, summary")) this.pause(!this.paused);
-    else return;
-    event.preventDefault();
+  #selecting() {
+    const selected = getSelection();
+    return selected && !selected.isCollapsed && this.#box.contains(selected.anchorNode);
+  }
+
+  #show() {
+    const fresh = this.#fresh > 0 ? `${this.#fresh.toLocaleString("en")} new` : "";
+    const words = [this.paused && "Paused", fresh].filter(Boolean).join(", ");
+    this.#jump.hidden = words === "" && !this.#away;
+    this.#jump.firstElementChild.textContent = words;
+    this.#jump.dataset.words = words ? "some" : "none";
+  }
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem(REMEMBERED);
+  } catch {
+    return null;
   }
 }

@@ -1,13 +1,33 @@
-// Rows that arrive, put into the list as the server would have: a day above them, an agent named once, a result in its
-// call's row, quiet rows folded. The server renders every row; nothing here makes markup of a message's text.
+// Rows put into the list as the server would have: a day above them, an agent named once, a result in its call's row, quiet
+// rows folded. Single rows arrive at the end, whole pages at both ends. The server renders every row; nothing here makes
+// markup of a message's text.
 
 const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
+// A fold holds no more: what is folded is in the page all the same.
+const MOST_FOLDED = 100;
 
-// The rows of one piece of HTML that the server sent.
+// The element of one piece of HTML that the server sent.
 export function parse(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
   return template.content.firstElementChild;
+}
+
+// Whether a position is after another.
+export function isAfter(left, right) {
+  const [leftEpoch, leftSequence] = left.split(".").map(Number);
+  const [rightEpoch, rightSequence] = right.split(".").map(Number);
+  return leftEpoch === rightEpoch ? leftSequence > rightSequence : leftEpoch > rightEpoch;
+}
+
+function firstRow(entry) {
+  return entry?.matches(".row") ? entry : entry?.querySelector(".row");
+}
+
+function lastRow(entry) {
+  if (!entry || entry.matches(".row")) return entry;
+  const rows = entry.querySelectorAll(".row");
+  return rows[rows.length - 1];
 }
 
 export class Rows {
@@ -16,34 +36,73 @@ export class Rows {
 
   constructor(list) {
     this.#list = list;
-    for (const row of list.querySelectorAll('.row[data-kind="tool_call"]')) this.#remember(row);
+    this.#rememberAll(list);
+  }
+
+  get list() {
+    return this.#list;
+  }
+
+  get count() {
+    return this.#list.querySelectorAll(".row").length;
   }
 
   has(cursor) {
     return document.getElementById(`m-${cursor}`) !== null;
   }
 
+  firstCursor() {
+    return firstRow(this.#list)?.dataset.cursor;
+  }
+
+  lastCursor() {
+    return lastRow(this.#list)?.dataset.cursor;
+  }
+
   append(row) {
     if (row.dataset.kind === "tool_result" && this.#join(row)) return;
-    if (row.dataset.kind === "tool_call") this.#remember(row);
-    this.#startDay(row);
+    this.#remember(row);
     const last = this.#list.lastElementChild;
-    if (row.hasAttribute("data-fold") && last) {
-      if (last.matches(".fold")) return this.#foldInto(last, row);
+    const previous = lastRow(last);
+    if (previous?.dataset.day !== row.dataset.day) this.#startDay(row);
+    else if (row.hasAttribute("data-fold")) {
+      if (last.matches(".fold") && last.childElementCount <= MOST_FOLDED) return this.#foldInto(last, row);
       if (last.matches(".row[data-fold]")) return this.#foldInto(this.#foldOf(last), row);
     }
     if (last?.matches(".row") && last.dataset.who === row.dataset.who) row.classList.add("same");
     this.#list.append(row);
   }
 
-  // Takes away the oldest while there are more than `most`; true when any was.
-  trim(most) {
-    let trimmed = false;
-    while (this.#list.childElementCount > most) {
-      const first = this.#list.firstElementChild;
-      if (first.dataset.call) this.#calls.delete(first.dataset.call);
-      first.remove();
-      trimmed = true;
+  // A page of the server at the end, or at the start.
+  appendPage(entries) {
+    const upper = this.#list.lastElementChild;
+    const kept = this.#fresh(entries);
+    this.#list.append(...kept);
+    this.#seam(upper, kept[0]);
+    for (const entry of kept) this.#joinAll(entry);
+    for (const entry of kept) this.#rememberAll(entry);
+    for (const entry of kept) this.#joinAll(entry);
+  }
+
+  prependPage(entries) {
+    const lower = this.#list.firstElementChild;
+    const kept = this.#fresh(entries);
+    for (const entry of kept) this.#rememberAll(entry);
+    this.#list.prepend(...kept);
+    this.#joinAll(this.#list);
+    if (lower?.isConnected) this.#seam(lower.previousElementSibling, lower);
+  }
+
+  // Takes away the oldest, or the newest, while there are more rows than `most`; true when any was.
+  trim(most, atStart) {
+    let over = this.count - most;
+    const trimmed = over > 0;
+    while (over > 0) {
+      const entry = atStart ? this.#list.firstElementChild : this.#list.lastElementChild;
+      const rows = entry.matches(".row") ? [entry] : entry.querySelectorAll(".row");
+      for (const row of rows) if (row.dataset.call) this.#calls.delete(row.dataset.call);
+      over -= rows.length;
+      entry.remove();
     }
     return trimmed;
   }
@@ -53,12 +112,52 @@ export class Rows {
     this.#list.replaceChildren();
   }
 
-  firstCursor() {
-    return this.#list.querySelector(".row")?.dataset.cursor;
+  // Rows that are there already, as results in the rows of their calls, do not come again.
+  #fresh(entries) {
+    for (const entry of entries) {
+      const rows = entry.matches(".row") ? [entry] : entry.querySelectorAll(".row");
+      for (const row of rows) if (this.has(row.dataset.cursor)) row.remove();
+    }
+    return entries.filter((entry) => entry.matches(".day, .notice") || (entry.matches(".row") ? !this.has(entry.dataset.cursor) : entry.querySelector(".row")));
+  }
+
+  #rememberAll(entry) {
+    if (entry.matches(".row")) this.#remember(entry);
+    else for (const row of entry.querySelectorAll('.row[data-kind="tool_call"]')) this.#remember(row);
   }
 
   #remember(row) {
-    if (row.dataset.call) this.#calls.set(row.dataset.call, row);
+    if (row.dataset.kind === "tool_call" && row.dataset.call) this.#calls.set(row.dataset.call, row);
+  }
+
+  // What stood at the edge of two pages stands as if they had been one.
+  #seam(upper, lower) {
+    if (!upper || !lower) return;
+    if (lower.matches(".day")) {
+      if (lastRow(upper)?.dataset.day !== lower.dataset.day) return;
+      const next = lower.nextElementSibling;
+      lower.remove();
+      return this.#seam(upper, next);
+    }
+    if (upper.matches(".fold") && lower.matches(".fold")) {
+      const rows = [...lower.querySelectorAll(".row")];
+      if (upper.childElementCount + rows.length > MOST_FOLDED) return;
+      for (const row of rows) this.#foldInto(upper, row);
+      lower.remove();
+      return;
+    }
+    if (lower.matches(".row")) lower.classList.toggle("same", upper.matches(".row") && upper.dataset.who === lower.dataset.who);
+  }
+
+  #joinAll(entry) {
+    const rows = entry.matches(".row") ? [entry] : entry.querySelectorAll('.row[data-kind="tool_result"]');
+    for (const row of rows) {
+      if (row.dataset.kind !== "tool_result") continue;
+      const next = row.nextElementSibling;
+      if (!this.#join(row)) continue;
+      row.remove();
+      if (next?.matches(".row")) this.#seam(next.previousElementSibling, next);
+    }
   }
 
   #join(result) {
@@ -75,8 +174,6 @@ export class Rows {
   }
 
   #startDay(row) {
-    const days = this.#list.querySelectorAll(":scope > .day");
-    if (days[days.length - 1]?.dataset.day === row.dataset.day) return;
     const day = document.createElement("div");
     day.className = "day";
     day.dataset.day = row.dataset.day;

@@ -1,12 +1,21 @@
-// The list of runs, while it is open. A row that is there changes where it stands; new runs wait while the pointer or the
-// focus is on the table, and are counted.
+// The list of runs, while it is open. A row that is there changes where it stands. New runs and a new order wait while the
+// pointer or the focus is on the list, and are counted.
 
+import { Channel } from "./channel.js";
+import { help } from "./keys.js";
+import { isAfter } from "./rows.js";
 import { Stream } from "./stream.js";
 
+const EVERY = 1000;
+
 const table = document.querySelector("table.runs");
+const list = document.querySelector(".list");
 const body = document.getElementById("runs");
 const updated = document.getElementById("updated");
 const waiting = new Map();
+// Runs that said something since the list was put in order.
+const moved = new Set();
+let timer = 0;
 
 function parse(html) {
   const template = document.createElement("template");
@@ -19,30 +28,55 @@ function find(run) {
 }
 
 function update(row) {
-  const present = find(row.dataset.run);
+  const run = row.dataset.run;
+  const present = find(run);
   if (present) {
+    if (present.dataset.last !== row.dataset.last) moved.add(run);
     // The cells alone: the row keeps its place, and the focus what it was on.
     if (!present.contains(document.activeElement)) present.replaceChildren(...row.childNodes);
     present.dataset.last = row.dataset.last;
-    return;
+    present.dataset.state = row.dataset.state;
+  } else {
+    const wanted = table.dataset.new?.split(" ") ?? [];
+    if (!wanted.includes("all") && !wanted.includes(row.dataset.state)) return;
+    waiting.set(run, row);
   }
-  if (!table.dataset.new) return;
-  waiting.set(row.dataset.run, row);
-  const busy = body.matches(":hover") || body.contains(document.activeElement) || document.querySelector("main").scrollTop > 0;
-  if (busy) show();
+  timer ||= setTimeout(settle, body.childElementCount === 0 ? 0 : EVERY);
+}
+
+function isBusy() {
+  return document.hidden || body.matches(":hover") || body.contains(document.activeElement) || list.scrollTop > 0;
+}
+
+function settle() {
+  timer = 0;
+  if (isBusy()) show();
   else apply();
 }
 
 function show() {
-  updated.hidden = waiting.size === 0;
-  updated.textContent = `${waiting.size} updated`;
+  const out = waiting.size + (isInOrder() ? 0 : moved.size);
+  updated.hidden = out === 0;
+  updated.textContent = `${out} updated`;
+}
+
+function isInOrder() {
+  const rows = [...body.children];
+  return rows.every((row, index) => index === 0 || !isAfter(row.dataset.last, rows[index - 1].dataset.last));
 }
 
 function apply() {
-  document.getElementById("nothing")?.remove();
-  document.getElementById("table").hidden = false;
-  for (const row of waiting.values()) body.prepend(row);
+  if (waiting.size > 0) {
+    document.getElementById("nothing")?.remove();
+    document.getElementById("table").hidden = false;
+    body.append(...waiting.values());
+  }
   waiting.clear();
+  moved.clear();
+  if (!isInOrder()) {
+    const rows = [...body.children].sort((left, right) => (isAfter(left.dataset.last, right.dataset.last) ? -1 : 1));
+    body.append(...rows);
+  }
   show();
 }
 
@@ -58,14 +92,19 @@ function age() {
 
 // The stream has no positions: what a break made it miss is on a fresh page.
 async function refresh() {
-  const answer = await fetch(location.href);
-  if (!answer.ok) return;
+  const answer = await fetch(location.href).catch(() => null);
+  if (!answer?.ok || answer.redirected) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const row of [...page.querySelectorAll("#runs > tr")].reverse()) update(row);
 }
 
-updated.addEventListener("click", apply);
+updated.addEventListener("click", () => {
+  list.scrollTop = 0;
+  apply();
+});
 setInterval(age, 5000);
-if (table.dataset.stream) {
-  new Stream(table.dataset.stream, "", { run: (data) => update(parse(data)), reopened: refresh }).open();
-}
+help();
+if (table.dataset.stream) new Stream(table.dataset.stream, "", { run: (data) => update(parse(data)), reopened: refresh }).open();
+else Stream.still();
+const channel = new Channel();
+if (channel.isThere) channel.follow();

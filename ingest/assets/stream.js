@@ -3,16 +3,18 @@
 
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 30000;
+// A clock that stood still for longer was asleep, and so was the connection.
+const ASLEEP = 30000;
 
 export class Stream {
   #url;
   #handlers;
-  #chip;
   #source = null;
   #wait = FIRST_WAIT;
   #timer = 0;
   #after;
   #before = false;
+  #chip = new Chip();
 
   // `handlers` maps names of events to functions of (data, id). A stream without positions also has `reopened`, which fetches
   // what a break made it miss.
@@ -20,11 +22,21 @@ export class Stream {
     this.#url = url;
     this.#after = after;
     this.#handlers = handlers;
-    this.#chip = document.getElementById("connection");
-    this.#chip.hidden = false;
-    addEventListener("online", () => this.#source === null && this.open());
+    addEventListener("online", () => this.open());
+    addEventListener("offline", () => this.#offline());
     addEventListener("pagehide", () => this.close());
     addEventListener("pageshow", (event) => event.persisted && this.open());
+    let seen = Date.now();
+    setInterval(() => {
+      const now = Date.now();
+      if (now - seen > ASLEEP) this.open();
+      seen = now;
+    }, 5000);
+  }
+
+  // The chip of a page that stands still.
+  static still() {
+    new Chip().show("still", "Not live");
   }
 
   open() {
@@ -33,14 +45,14 @@ export class Stream {
     if (this.#after) url.searchParams.set("after", this.#after);
     const source = new EventSource(url);
     this.#source = source;
-    this.#show("opening", this.#after ? "Catching up" : "Connecting");
+    this.#chip.show("opening", this.#before ? "Reconnecting" : "Connecting");
     source.addEventListener("open", () => {
       this.#wait = FIRST_WAIT;
       this.#opened();
     });
     source.addEventListener("error", () => this.#failed(source));
-    source.addEventListener("caught_up", () => this.#show("live", "Live"));
-    source.addEventListener("status", () => this.#show("waiting", "Waiting for history"));
+    source.addEventListener("caught_up", () => this.#chip.show("live", "Live"));
+    source.addEventListener("status", () => this.#chip.show("waiting", "Waiting for history"));
     for (const [name, handle] of Object.entries(this.#handlers)) {
       source.addEventListener(name, (event) => {
         if (event.lastEventId) this.#after = event.lastEventId;
@@ -49,54 +61,67 @@ export class Stream {
     }
   }
 
-  #opened() {
-    // A stream with positions says itself when everything was told.
-    if (!this.#handlers.reopened) return;
-    this.#show("live", "Live");
-    if (this.#before) this.#handlers.reopened();
-    this.#before = true;
-  }
-
-  // Goes on from an earlier position: what came after it and was not kept comes again.
-  openAfter(position) {
-    if (position) this.#after = position;
-    this.open();
-  }
-
   close() {
     clearTimeout(this.#timer);
     this.#source?.close();
     this.#source = null;
   }
 
+  #opened() {
+    const first = !this.#before;
+    this.#before = true;
+    // A stream with positions says itself when everything was told.
+    if (!this.#handlers.reopened) return this.#chip.show("opening", "Catching up");
+    this.#chip.show("live", "Live");
+    if (!first) this.#handlers.reopened();
+  }
+
   #failed(source) {
     if (source !== this.#source) return;
-    if (source.readyState === EventSource.CONNECTING) {
-      this.#show("waiting", "Reconnecting");
-      return;
-    }
+    if (!navigator.onLine) return this.#offline();
+    if (source.readyState === EventSource.CONNECTING) return this.#chip.show("waiting", "Reconnecting");
     this.close();
     // Spread over time: after a restart of the server everybody comes back.
     const wait = this.#wait * (0.5 + Math.random());
     this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
-    this.#show("closed", `Reconnecting in ${Math.max(1, Math.round(wait / 1000))} s`);
+    this.#chip.show("closed", `Reconnecting in ${Math.max(1, Math.round(wait / 1000))} s`);
     this.#timer = setTimeout(() => this.open(), wait);
     this.#explain();
+  }
+
+  // Nothing is tried until the browser says that there is a network again.
+  #offline() {
+    this.close();
+    this.#chip.show("closed", "Offline");
   }
 
   // An EventSource does not tell why it was refused; a question to the same address does.
   async #explain() {
     const answer = await fetch(new URL(this.#url, location.href), { method: "HEAD", cache: "no-store" }).catch(() => null);
     if (answer?.status !== 401 || this.#source !== null) return;
-    const link = document.createElement("a");
-    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
-    link.textContent = "Sign in again";
-    this.#chip.lastElementChild.replaceChildren(link);
+    this.#chip.signIn();
+  }
+}
+
+// How the stream of the page stands, in a word.
+class Chip {
+  #chip = document.getElementById("connection");
+
+  constructor() {
+    this.#chip.hidden = false;
   }
 
-  #show(state, text) {
+  show(state, text) {
     if (this.#chip.dataset.state === state && this.#chip.lastElementChild.textContent === text) return;
     this.#chip.dataset.state = state;
     this.#chip.lastElementChild.textContent = text;
+  }
+
+  signIn() {
+    const link = document.createElement("a");
+    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = "Sign in again";
+    this.#chip.dataset.state = "out";
+    this.#chip.lastElementChild.replaceChildren(link);
   }
 }

@@ -1,98 +1,146 @@
-// The page of a run or of the shared channel, while it is open: rows arrive at the end.
+// The page of a run or of the shared channel, while it is open: rows arrive at the end, pages at both ends.
 
+import { About } from "./about.js";
+import { Bodies } from "./body.js";
+import { Copy } from "./copy.js";
 import { Follow } from "./follow.js";
-import { Rows, parse } from "./rows.js";
+import { Keys } from "./keys.js";
+import { Pages } from "./pages.js";
+import { Rows, isAfter, parse } from "./rows.js";
 import { Stream } from "./stream.js";
+import { Times } from "./times.js";
 
-// More than this is taken away at the top while the reader follows; links lead back to it.
-const MOST_ROWS = 5000;
-// A paused page holds this many; then it lets its stream go and asks again from where it stopped.
-const MOST_HELD = 2000;
+// Rows that wait to be shown; of more than these the oldest are given up, and read from history when they are wanted.
+const MOST_HELD = 1000;
+// Rows that are shown at once, and how often: what arrives in bursts must not keep the page from answering.
+const AT_ONCE = 40;
+const EVERY = 100;
 
 const timeline = document.getElementById("timeline");
-const url = timeline.dataset.stream;
+const rows = new Rows(document.getElementById("rows"));
+const pages = new Pages(timeline, rows);
+const times = new Times(timeline);
+const about = new About(timeline);
+const follow = new Follow(timeline, { resumed: flush, latest: toLatest });
+
+let held = [];
+// The newest of those that were given up, and how many were.
+let givenUp = null;
+let lost = 0;
+let timer = 0;
+let shownAt = 0;
+
+function arrived(data, id) {
+  held.push({ data, id });
+  if (held.length > MOST_HELD) {
+    givenUp = held.shift().id;
+    lost += 1;
+  }
+  about.stale();
+  if (!timer) timer = setTimeout(flush, Math.max(0, shownAt + EVERY - performance.now()));
+}
+
+function flush() {
+  timer = 0;
+  // A page that nobody looks at draws nothing.
+  if (document.hidden) return;
+  if (held.length === 0) return;
+  if (!pages.atEnd || !follow.moves()) return wait();
+  if (givenUp) return toLatest();
+  shownAt = performance.now();
+  const now = held.splice(0, AT_ONCE);
+  for (const { data, id } of now) {
+    if (rows.has(id)) continue;
+    const row = parse(data);
+    times.write(row);
+    rows.append(row);
+  }
+  pages.grew(now[now.length - 1].id);
+  follow.toEnd();
+  wait();
+  about.moved();
+  if (held.length > 0) timer = setTimeout(flush, EVERY);
+}
+
+// The end of the list, whatever part of it is in the page.
+async function toLatest() {
+  if (!pages.atEnd || givenUp) {
+    if (!(await pages.show())) return;
+    times.write(timeline);
+    keepAfter(pages.asOf);
+    history.replaceState(null, "", pages.link({}));
+  }
+  follow.toEnd();
+  flush();
+  wait();
+}
+
+// What history has told already does not wait any more. What it does not reach yet is asked for again.
+function keepAfter(position) {
+  held = held.filter(({ id }) => isAfter(id, position));
+  if (givenUp && isAfter(givenUp, position)) {
+    pages.lostEnd();
+    return;
+  }
+  givenUp = null;
+  lost = 0;
+}
+
+async function scrolled() {
+  about.moved();
+  while (await pages.fill()) {
+    times.write(timeline);
+    if (pages.atEnd) keepAfter(pages.asOf);
+    about.moved();
+  }
+  if (pages.atEnd && follow.moves()) {
+    if (held.length > 0) flush();
+  }
+  wait();
+}
+
+function wait() {
+  follow.waiting(held.length + lost, !pages.atEnd);
+}
+
+function reset() {
+  // The server cannot go on from our place, and begins again with its newest rows.
+  held = [];
+  givenUp = null;
+  lost = 0;
+  rows.clear();
+  const notice = document.createElement("p");
+  notice.className = "notice";
+  notice.textContent = "Some messages before these are no longer in the stream.";
+  rows.list.append(notice);
+}
 
 function start() {
-  const rows = new Rows(document.getElementById("rows"));
-  let held = [];
-  let scheduled = false;
-  let letGo = false;
-  let last = timeline.dataset.after;
-  const follow = new Follow(timeline, () => {
-    flush();
-    if (letGo) stream.openAfter(last);
-    letGo = false;
-  });
-
-  function flush() {
-    scheduled = false;
-    if (follow.paused || held.length === 0) return;
-    const moves = follow.moves();
-    for (const { data, id } of held) {
-      last = id;
-      if (!rows.has(id)) rows.append(parse(data));
-    }
-    document.getElementById("nothing")?.remove();
-    count(held.length);
-    const arrived = held.length;
-    held = [];
-    if (moves && rows.trim(MOST_ROWS)) linkOlder(rows.firstCursor());
-    follow.arrived(arrived, moves);
-  }
-
-  const stream = new Stream(url, last, {
-    message(data, id) {
-      held.push({ data, id });
-      if (follow.paused) {
-        follow.arrived(1, false);
-        if (held.length > MOST_HELD) {
-          stream.close();
-          held = [];
-          letGo = true;
-        }
-      } else if (!scheduled) {
-        scheduled = true;
-        // A hidden page draws nothing, so that frames alone would never come.
-        if (document.hidden) setTimeout(flush, 200);
-        else requestAnimationFrame(flush);
-      }
-    },
-    reset() {
-      // The server cannot go on from our place, and begins again with its newest rows.
-      held = [];
-      rows.clear();
-      const notice = document.createElement("p");
-      notice.className = "notice";
-      notice.textContent = "Some messages before these are no longer in the stream.";
-      document.getElementById("rows").append(notice);
-    },
-  });
-  if (!location.hash) follow.toEnd();
-  stream.open();
+  times.write(timeline);
+  const at = timeline.dataset.at && document.getElementById(`m-${timeline.dataset.at}`);
+  if (at) {
+    const row = at.closest(".row");
+    row.classList.add("here");
+    row.closest("details.fold")?.setAttribute("open", "");
+    row.scrollIntoView({ block: "center" });
+  } else if (!location.hash && !new URL(location.href).searchParams.has("after")) follow.toEnd();
+  let waiting = false;
+  timeline.addEventListener("scroll", () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      scrolled();
+    });
+  }, { passive: true });
+  document.addEventListener("visibilitychange", () => !document.hidden && flush());
+  new Bodies(timeline);
+  const copy = new Copy(timeline);
+  new Keys(timeline, { follow, pages, copy, times, toLatest });
+  const url = timeline.dataset.stream;
+  if (url) new Stream(url, timeline.dataset.after, { message: arrived, reset }).open();
+  else Stream.still();
+  scrolled();
 }
 
-function count(arrived) {
-  const total = document.getElementById("messages");
-  if (!total) return;
-  total.dataset.count = Number(total.dataset.count) + arrived;
-  total.textContent = Number(total.dataset.count).toLocaleString("en");
-}
-
-function linkOlder(cursor) {
-  let link = document.getElementById("older");
-  if (!link) {
-    const line = document.createElement("p");
-    line.className = "older";
-    link = document.createElement("a");
-    link.id = "older";
-    link.textContent = "Older messages";
-    line.append(link);
-    timeline.prepend(line);
-  }
-  const target = new URL(location.href);
-  target.searchParams.set("before", cursor);
-  link.href = target;
-}
-
-if (url) start();
-else if (!location.hash) timeline.scrollTop = timeline.scrollHeight;
+start();

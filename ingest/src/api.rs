@@ -4,6 +4,7 @@ pub mod dead_letters;
 pub mod event;
 pub mod events;
 pub mod export;
+pub mod markdown;
 pub mod messages;
 pub mod parameters;
 pub mod run;

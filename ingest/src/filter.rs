@@ -19,6 +19,8 @@ pub struct Filter {
     pub agents: Vec<String>,
     /// Only these roles, where any are given.
     pub roles: Vec<String>,
+    /// Only these steps, where any are given.
+    pub steps: Vec<String>,
     /// Only content that holds this text, case aside. Live streams do not take it.
     pub text: Option<String>,
     /// Only what the stream stored at this time or later.
@@ -40,6 +42,7 @@ impl Filter {
             && wanted(&self.kinds, message.kind.as_str())
             && wanted(&self.agents, &message.agent_id)
             && wanted(&self.roles, message.role.as_str())
+            && wanted(&self.steps, message.step_id.as_deref().unwrap_or_default())
             && self.since.is_none_or(|since| stored.created_at >= since)
             && self.until.is_none_or(|until| stored.created_at < until)
             && self.text.as_ref().is_none_or(|text| holds(message.content.as_deref(), text))

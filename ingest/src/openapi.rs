@@ -87,6 +87,7 @@ fn content(body: Body) -> Value {
         // 3.1 has no word for the schema of an event's data, or of a line; the description says it.
         Body::Events(schema) => json!({ "text/event-stream": { "schema": each("The data of each", schema) } }),
         Body::Lines(schema) => json!({ "application/x-ndjson": { "schema": each("Each line", schema) } }),
+        Body::Markdown => json!({ "text/markdown": { "schema": { "type": "string" } } }),
         Body::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
         Body::Document => json!({ "application/json": { "schema": { "type": "object" } } }),
     }

@@ -5,9 +5,12 @@
 //! the content security policy can forbid both.
 
 pub mod assets;
+pub mod body;
+mod choice;
 pub mod colour;
 pub mod figures;
 pub mod general;
+mod help;
 mod layout;
 pub mod list;
 pub mod login;
@@ -18,6 +21,7 @@ pub mod row;
 pub mod run;
 pub mod runs;
 pub mod show;
+mod spread;
 pub mod timeline;
 pub mod tool;
 

@@ -7,6 +7,7 @@ pub mod dead_letters;
 pub mod messages;
 pub(crate) mod row;
 pub mod runs;
+pub mod spread;
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;

@@ -1,34 +1,70 @@
-//! History as a file: one message a line, oldest first, whole, sent while it is read.
+//! History as a file, oldest first, whole, sent while it is read: a message a line as JSON for programs, or as markdown for people.
 
 use std::io;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 
-use super::{event, messages};
+use super::{event, markdown, messages};
 use crate::filter::Filter;
 use crate::http::State;
 use crate::http::answer::{self, Answer};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read;
+use crate::stored::StoredMessage;
 
 /// Rows read at once.
 const CHUNK: usize = 500;
 
-/// `GET /api/agents/runs/{id}/messages/export.jsonl`.
-pub async fn of_run(state: &State, id: &str, query: &Query) -> Result<Answer, Problem> {
+/// What a file is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A JSON object a line.
+    Lines,
+    /// Markdown.
+    Markdown,
+}
+
+impl Form {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Lines => "jsonl",
+            Self::Markdown => "md",
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Lines => "application/x-ndjson",
+            Self::Markdown => "text/markdown; charset=utf-8",
+        }
+    }
+
+    fn write(self, part: &mut BytesMut, stored: &StoredMessage) {
+        match self {
+            Self::Lines => {
+                part.extend_from_slice(&event::whole(stored));
+                part.extend_from_slice(b"\n");
+            }
+            Self::Markdown => part.extend_from_slice(markdown::of(stored).as_bytes()),
+        }
+    }
+}
+
+/// `GET /api/agents/runs/{id}/export.jsonl` and `export.md`.
+pub async fn of_run(state: &State, id: &str, query: &Query, form: Form) -> Result<Answer, Problem> {
     let filter = messages::run_filter(state, id, query).await?;
-    Ok(answer::attachment(lines(state, filter).await?, &format!("{id}.jsonl")))
+    Ok(answer::attachment(file(state, filter, form).await?, &format!("{id}.{}", form.extension())))
 }
 
-/// `GET /api/agents/channels/general/messages/export.jsonl`.
-pub async fn of_channel(state: &State, channel: &str, query: &Query) -> Result<Answer, Problem> {
+/// `GET /api/agents/channels/general/export.jsonl` and `export.md`.
+pub async fn of_channel(state: &State, channel: &str, query: &Query, form: Form) -> Result<Answer, Problem> {
     let filter = messages::channel_filter(state, channel, query).await?;
-    Ok(answer::attachment(lines(state, filter).await?, &format!("{channel}.jsonl")))
+    Ok(answer::attachment(file(state, filter, form).await?, &format!("{channel}.{}", form.extension())))
 }
 
-async fn lines(state: &State, filter: Filter) -> Result<Answer, Problem> {
+async fn file(state: &State, filter: Filter, form: Form) -> Result<Answer, Problem> {
     let up_to = state.settled().await?;
     let start = Some(read::messages::FIRST);
     let pool = state.pool.clone();
@@ -52,10 +88,9 @@ async fn lines(state: &State, filter: Filter) -> Result<Answer, Problem> {
         let next = found.messages.last().filter(|_| found.more).map(|last| last.cursor);
         let mut part = BytesMut::new();
         for stored in &found.messages {
-            part.extend_from_slice(&event::whole(stored));
-            part.extend_from_slice(b"\n");
+            form.write(&mut part, stored);
         }
         Some((Ok::<Bytes, io::Error>(part.freeze()), (next, filter, pool, ended)))
     });
-    Ok(answer::stream("application/x-ndjson", parts))
+    Ok(answer::stream(form.content_type(), parts))
 }

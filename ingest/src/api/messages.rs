@@ -13,7 +13,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read;
-use crate::read::messages::{FIRST, Page, Slice, just_below};
+use crate::read::messages::{FIRST, Slice, just_below};
 use crate::stored::StoredMessage;
 
 /// Messages of a page unless the query says otherwise, and at most.
@@ -22,14 +22,6 @@ pub const LIMITS: (usize, usize) = (100, 1_000);
 pub const CONTEXT: (usize, usize) = (50, 500);
 /// How far a search of the shared channel goes back.
 const SEARCHED: Duration = Duration::days(7);
-
-/// A part of history and the position that a live stream goes on from without gap or repeat.
-pub struct History {
-    /// The messages, oldest first, and whether there are older ones.
-    pub page: Page,
-    /// Everything that matches at or below it is told, here or on older pages.
-    pub as_of: Cursor,
-}
 
 /// `GET /api/agents/runs/{id}/messages`.
 pub async fn of_run(state: &State, id: &str, query: &Query) -> Result<Answer, Problem> {
@@ -62,9 +54,7 @@ pub async fn around(state: &State, cursor: &str, query: &Query) -> Result<Answer
 /// `GET /api/agents/messages/{cursor}/content`: what a message says, whole, as text. With `part=output` or
 /// `part=arguments` that of its tool.
 pub async fn content(state: &State, cursor: &str, query: &Query) -> Result<Answer, Problem> {
-    let position = parameters::position(cursor)?;
-    let up_to = state.settled_at(position).await?;
-    let found = readable(state, position, up_to).await?.ok_or_else(|| unknown(cursor))?;
+    let found = found(state, cursor).await?;
     let tool = found.message.tool.as_ref();
     let output = || tool.and_then(message::Tool::output).map(event::text_of);
     let arguments = || tool.and_then(message::Tool::arguments).map(event::text_of);
@@ -76,6 +66,16 @@ pub async fn content(state: &State, cursor: &str, query: &Query) -> Result<Answe
     };
     text.map(|text| answer::whole("text/plain; charset=utf-8", text))
         .ok_or_else(|| Problem::not_found(format!("message `{cursor}` has no such text")))
+}
+
+/// The message at a position.
+///
+/// # Errors
+/// When there is none, it may not be read, or the position is none.
+pub async fn found(state: &State, cursor: &str) -> Result<StoredMessage, Problem> {
+    let position = parameters::position(cursor)?;
+    let up_to = state.settled_at(position).await?;
+    readable(state, position, up_to).await?.ok_or_else(|| unknown(cursor))
 }
 
 /// The message at a position, if it may be read: in its run, or in the shared channel.
@@ -108,16 +108,6 @@ pub async fn channel_filter(state: &State, channel: &str, query: &Query) -> Resu
         filter.since = Timestamp::from_moment(OffsetDateTime::now_utc() - SEARCHED);
     }
     Ok(filter)
-}
-
-/// The newest messages, of those below `before` where it is given.
-///
-/// # Errors
-/// When history cannot be read, or how far it goes is not known.
-pub async fn history(state: &State, filter: &Filter, before: Option<Cursor>, limit: usize) -> Result<History, Problem> {
-    let as_of = state.settled().await?;
-    let page = read::messages::before(&state.pool, filter, before, as_of, limit).await?;
-    Ok(History { page, as_of })
 }
 
 async fn page(state: &State, filter: &Filter, query: &Query) -> Result<Answer, Problem> {

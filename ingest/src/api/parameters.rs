@@ -32,7 +32,7 @@ pub fn stream_filter(query: &Query) -> Result<Filter, Problem> {
     Ok(Filter { runs, general, ..narrowing(query) })
 }
 
-/// What narrows a list: namespace, kinds, agents, roles. Not the text, which live streams do not take.
+/// What narrows a list: namespace, kinds, agents, roles, steps. Not the text, which live streams do not take.
 #[must_use]
 pub fn narrowing(query: &Query) -> Filter {
     let owned = |name: &str| query.all(name).map(ToOwned::to_owned).collect::<Vec<_>>();
@@ -41,6 +41,7 @@ pub fn narrowing(query: &Query) -> Filter {
         kinds: query.all("kind").map(str::to_lowercase).collect(),
         agents: owned("agent"),
         roles: query.all("role").map(str::to_lowercase).collect(),
+        steps: owned("step"),
         ..Filter::default()
     }
 }

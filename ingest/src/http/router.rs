@@ -13,6 +13,7 @@ use super::query::{Query, decode};
 use super::routes::{self, Found, Operation};
 use super::{Server, State, host, login, metrics};
 use crate::access::guard::Refused;
+use crate::api::export::Form;
 use crate::{api, openapi, pages};
 
 /// Headers of a request.
@@ -110,6 +111,7 @@ async fn route(state: &State, request: &Request<Incoming>) -> Answer {
         [] => return answer::redirect("/agents"),
         ["agents"] => pages::show::runs(state, &query).await,
         ["agents", "general"] => pages::show::general(state, &query).await,
+        ["agents", "messages", cursor, part] => pages::show::body(state, cursor, part).await,
         ["agents", run] => pages::show::run(state, run, &query).await,
         ["api", ..] => return missing(path),
         _ => Err(Problem::not_found(format!("nothing is at `{path}`"))),
@@ -132,9 +134,11 @@ async fn api_answer(state: &State, found: &Found<'_>, query: &Query, request: &R
         Operation::Runs => api::runs::list(state, query).await,
         Operation::Run => api::runs::one(state, part, query).await,
         Operation::RunMessages => api::messages::of_run(state, part, query).await,
-        Operation::RunExport => api::export::of_run(state, part, query).await,
+        Operation::RunExport => api::export::of_run(state, part, query, Form::Lines).await,
+        Operation::RunMarkdown => api::export::of_run(state, part, query, Form::Markdown).await,
         Operation::ChannelMessages => api::messages::of_channel(state, part, query).await,
-        Operation::ChannelExport => api::export::of_channel(state, part, query).await,
+        Operation::ChannelExport => api::export::of_channel(state, part, query, Form::Lines).await,
+        Operation::ChannelMarkdown => api::export::of_channel(state, part, query, Form::Markdown).await,
         Operation::Message => api::messages::around(state, part, query).await,
         Operation::MessageContent => api::messages::content(state, part, query).await,
         Operation::DeadLetters => api::dead_letters::list(state, query).await,

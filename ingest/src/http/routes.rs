@@ -21,10 +21,14 @@ pub enum Operation {
     RunMessages,
     /// A run's history as a file.
     RunExport,
+    /// The same for people.
+    RunMarkdown,
     /// A channel's history, page by page.
     ChannelMessages,
     /// A channel's history as a file.
     ChannelExport,
+    /// The same for people.
+    ChannelMarkdown,
     /// A message among its neighbours.
     Message,
     /// The whole text of a message.
@@ -48,6 +52,8 @@ pub enum Body {
     Lines(&'static str),
     /// Plain text.
     Text,
+    /// Markdown.
+    Markdown,
     /// The document itself.
     Document,
 }
@@ -97,6 +103,7 @@ pub static ROUTES: &[Route] = &[
             p::KIND,
             p::AGENT,
             p::ROLE,
+            p::STEP,
             p::STREAM_AFTER,
             p::LAST_EVENT_ID,
             p::STREAM_LIMIT,
@@ -162,6 +169,17 @@ pub static ROUTES: &[Route] = &[
         problems: &[400, 404, 409],
     },
     Route {
+        operation: Operation::RunMarkdown,
+        id: "exportRunMarkdown",
+        path: "/api/agents/runs/{id}/export.md",
+        alias: Some("/api/agents/runs/{id}/messages/export.md"),
+        summary: "What a run said, as a text for people",
+        description: p::EXPORT_MARKDOWN,
+        parameters: &[&[p::ID], p::HISTORY],
+        body: Body::Markdown,
+        problems: &[400, 404, 409],
+    },
+    Route {
         operation: Operation::ChannelMessages,
         id: "listChannelMessages",
         path: "/api/agents/channels/{channel}/messages",
@@ -181,6 +199,17 @@ pub static ROUTES: &[Route] = &[
         description: p::EXPORT,
         parameters: &[&[p::CHANNEL_NAME], p::HISTORY],
         body: Body::Lines("Message"),
+        problems: &[400, 403],
+    },
+    Route {
+        operation: Operation::ChannelMarkdown,
+        id: "exportChannelMarkdown",
+        path: "/api/agents/channels/{channel}/export.md",
+        alias: Some("/api/agents/channels/{channel}/messages/export.md"),
+        summary: "What was said in the channel that all runs share, as a text for people",
+        description: p::EXPORT_MARKDOWN,
+        parameters: &[&[p::CHANNEL_NAME], p::HISTORY],
+        body: Body::Markdown,
         problems: &[400, 403],
     },
     Route {

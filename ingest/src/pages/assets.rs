@@ -13,14 +13,21 @@ use crate::http::answer::{self, Answer};
 pub const PREFIX: &str = "/assets/";
 
 /// A file and what it holds. A script names only those that stand before it.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 16] = [
     ("page.css", include_str!("../../assets/page.css")),
     ("timeline.css", include_str!("../../assets/timeline.css")),
     ("runs.css", include_str!("../../assets/runs.css")),
     ("theme.js", include_str!("../../assets/theme.js")),
     ("stream.js", include_str!("../../assets/stream.js")),
+    ("keys.js", include_str!("../../assets/keys.js")),
+    ("times.js", include_str!("../../assets/times.js")),
     ("rows.js", include_str!("../../assets/rows.js")),
     ("follow.js", include_str!("../../assets/follow.js")),
+    ("pages.js", include_str!("../../assets/pages.js")),
+    ("body.js", include_str!("../../assets/body.js")),
+    ("copy.js", include_str!("../../assets/copy.js")),
+    ("about.js", include_str!("../../assets/about.js")),
+    ("channel.js", include_str!("../../assets/channel.js")),
     ("timeline.js", include_str!("../../assets/timeline.js")),
     ("runs.js", include_str!("../../assets/runs.js")),
 ];

@@ -17,6 +17,18 @@ pub fn count(number: i64) -> String {
     text
 }
 
+/// A large count in three figures or so.
+#[must_use]
+pub fn short(number: i64) -> String {
+    let tenth = |unit: i64| format!("{}.{}", number / unit, number % unit * 10 / unit);
+    match number {
+        ..10_000 => count(number),
+        10_000..1_000_000 => format!("{} k", number / 1_000),
+        1_000_000..10_000_000 => format!("{} M", tenth(1_000_000)),
+        _ => format!("{} M", count(number / 1_000_000)),
+    }
+}
+
 /// A span in its two largest units.
 #[must_use]
 pub fn span(seconds: i64) -> String {

@@ -1,13 +1,13 @@
 //! The page of the channel that all runs share.
 
-use maud::html;
+use maud::{Markup, html};
 use message::Kind;
 
 use super::layout::{self, Here, Shell};
-use super::list::{self, List, Live};
+use super::list::{self, List, Piece};
 use super::row::Place;
+use super::{choice, row};
 use crate::http::query::Query;
-use crate::stored::StoredMessage;
 
 const PATH: &str = "/agents/general";
 
@@ -17,58 +17,83 @@ pub struct View<'a> {
     pub query: &'a Query,
     /// Whether the reader signed in here.
     pub signed_in: bool,
-    /// The rows, oldest first.
-    pub messages: &'a [StoredMessage],
-    /// Whether there are older ones.
-    pub older: bool,
-    /// The live rows; nothing on a page of the past.
-    pub live: Option<Live>,
+    /// The rows.
+    pub piece: &'a Piece,
 }
 
 /// The page.
 #[must_use]
 pub fn render(view: &View<'_>) -> String {
+    let kinds = [Kind::MESSAGE, Kind::STATUS, Kind::ERROR].map(|kind| (kind, None));
+    layout::page(&Shell {
+        here: Here::General,
+        title: "General",
+        signed_in: view.signed_in,
+        heading: html! { h1.hidden { "General" } },
+        actions: html! {
+            (layout::connection())
+            (layout::pause())
+            (layout::export("/api/agents/channels/general", view.query))
+        },
+        filters: html! {
+            (choice::search(PATH, view.query, "text in messages"))
+            div.chips {
+                (choice::chosen(PATH, view.query))
+                (choice::kinds(PATH, view.query, kinds.into_iter()))
+                @for namespace in view.query.all("namespace") { (choice::chip(PATH, view.query, "namespace", namespace, None)) }
+            }
+            (choice::range(PATH, view.query))
+            (layout::times())
+        },
+        main: html! {
+            div.columns { (list(view)) }
+            (list::jump())
+        },
+        style: "timeline.css",
+        script: Some("timeline.js"),
+    })
+}
+
+/// Its list alone.
+#[must_use]
+pub fn list(view: &View<'_>) -> Markup {
     let stream = Query::default().and("channel", message::GENERAL_CHANNEL);
-    let nothing = layout::empty(
+    list::render(&List {
+        path: PATH,
+        query: view.query,
+        piece: view.piece,
+        stream,
+        place: Place::General,
+        nothing: nothing(view.query),
+    })
+}
+
+/// The last lines of the channel, for a page that is of something else.
+pub(super) fn lines(piece: &Piece) -> Markup {
+    html! {
+        aside.channel aria-label="Shared channel" {
+            h2 { a href=(PATH) { "General" } }
+            div #channel data-after=(piece.as_of) {
+                @for stored in &piece.messages { (row::render(stored, Place::General)) }
+                @if piece.messages.is_empty() { p.quiet { "Nothing said to all yet." } }
+            }
+        }
+    }
+}
+
+fn nothing(query: &Query) -> Markup {
+    if list::is_filtered(query) || query.first("namespace").is_some() {
+        return layout::empty(
+            "No message matches",
+            &html! { p { "Nothing in the shared channel passes these filters. " a href=(PATH) { "Clear the filters" } } },
+            None,
+        );
+    }
+    layout::empty(
         "Nothing in the shared channel yet",
         &html! { p { "What a step says to the channel " code { "general" } " appears here as it comes, from every run. A step says something to all by writing to its socket:" } },
         Some(
             "curl --unix-socket \"$AGENT_COMMS_SOCKET\" -d '{\"channel\":\"general\",\"content\":\"hello\"}' http://localhost/messages",
         ),
-    );
-    layout::page(&Shell {
-        here: Here::General,
-        title: "General",
-        signed_in: view.signed_in,
-        heading: html! {},
-        actions: html! {
-            (layout::connection())
-            @if view.live.is_some() { (layout::pause()) }
-            a.button href="/api/agents/channels/general/messages/export.jsonl" { "Export" }
-        },
-        filters: html! {
-            (list::search(PATH, view.query, "text in messages"))
-            div.chips {
-                @for kind in [Kind::MESSAGE, Kind::STATUS, Kind::ERROR] { (list::chip(PATH, view.query, "kind", kind, None)) }
-                @for agent in view.query.all("agent") { (list::chip(PATH, view.query, "agent", agent, None)) }
-                @for namespace in view.query.all("namespace") { (list::chip(PATH, view.query, "namespace", namespace, None)) }
-            }
-        },
-        main: html! {
-            div.columns {
-                (list::render(&List {
-                    path: PATH,
-                    query: view.query,
-                    messages: view.messages,
-                    older: view.older,
-                    stream,
-                    live: view.live,
-                    place: Place::General,
-                    nothing,
-                }))
-            }
-        },
-        style: "timeline.css",
-        script: Some("timeline.js"),
-    })
+    )
 }

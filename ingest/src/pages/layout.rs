@@ -2,7 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::assets;
+use super::{assets, help, list};
+use crate::http::query::Query;
 
 /// Which page is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,17 @@ pub(super) enum Here {
     Run,
     General,
     Login,
+}
+
+impl Here {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Runs => "runs",
+            Self::Run => "run",
+            Self::General => "general",
+            Self::Login => "login",
+        }
+    }
 }
 
 /// A page from its parts.
@@ -48,7 +60,7 @@ pub(super) fn page(shell: &Shell<'_>) -> String {
                 script src=(assets::path("theme.js")) {}
                 @if let Some(script) = shell.script { script type="module" src=(assets::path(script)) {} }
             }
-            body {
+            body data-here=(shell.here.name()) {
                 a.skip href="#main" { "Skip to the content" }
                 header {
                     div.first {
@@ -57,11 +69,12 @@ pub(super) fn page(shell: &Shell<'_>) -> String {
                             a href="/agents/general" aria-current=[here(Here::General)] { "General" }
                         }
                         div.heading { (shell.heading) }
-                        div.actions { (shell.actions) (theme()) @if shell.signed_in { (sign_out()) } }
+                        div.actions { (shell.actions) (theme()) (help::button()) @if shell.signed_in { (sign_out()) } }
                     }
                     div.second { (shell.filters) }
                 }
                 main #main { (shell.main) }
+                (help::sheet())
             }
         }
     };
@@ -76,6 +89,31 @@ pub(super) fn connection() -> Markup {
 /// The button that stops following, for pages whose rows run.
 pub(super) fn pause() -> Markup {
     html! { button #pause type="button" aria-pressed="false" hidden { "Pause " kbd { "Space" } } }
+}
+
+/// What the page shows, as files, with the filters of the page.
+pub(super) fn export(path: &str, query: &Query) -> Markup {
+    let filters = list::filters(query);
+    html! {
+        details.export {
+            summary.button { "Export" }
+            div.menu {
+                a href=(filters.link(&format!("{path}/export.jsonl"))) download { "JSON lines" }
+                a href=(filters.link(&format!("{path}/export.md"))) download { "Markdown" }
+            }
+        }
+    }
+}
+
+/// How times are shown: the server writes UTC, and the script of the page the others.
+pub(super) fn times() -> Markup {
+    html! {
+        div.times #times role="group" aria-label="Times" hidden {
+            @for (name, title) in [("utc", "UTC"), ("local", "local"), ("relative", "relative")] {
+                button type="button" data-time=(name) aria-pressed=(if name == "utc" { "true" } else { "false" }) { (title) }
+            }
+        }
+    }
 }
 
 fn sign_out() -> Markup {

@@ -1,81 +1,112 @@
-//! A list of messages as a part of a page: its rows, the links to older ones, the filters, and what its script needs to go on.
+//! A list of messages as a part of a page: its rows, the links to older and newer ones, and what its script needs to go on.
 
 use maud::{Markup, html};
-use message::Kind;
 
 use super::row::Place;
-use super::{figures, timeline};
+use super::timeline;
 use crate::cursor::Cursor;
 use crate::http::query::Query;
 use crate::stored::StoredMessage;
 
-/// Rows that arrive while the page is open.
-#[derive(Debug, Clone, Copy)]
-pub struct Live {
-    /// After which position; nothing while no message is known.
-    pub after: Option<Cursor>,
-}
+/// What narrows a list, as its link says it: links to other places of the list keep these.
+pub const FILTERS: [&str; 8] = ["kind", "agent", "role", "step", "namespace", "q", "since", "until"];
+/// What says where in the list a page is.
+pub const PLACES: [&str; 3] = ["before", "after", "at"];
 
-/// A list and where it stands.
-pub(super) struct List<'a> {
-    /// The page it is on.
-    pub(super) path: &'a str,
-    pub(super) query: &'a Query,
+/// A part of a list and where it stands.
+#[derive(Debug)]
+pub struct Piece {
     /// Oldest first.
-    pub(super) messages: &'a [StoredMessage],
-    pub(super) older: bool,
+    pub messages: Vec<StoredMessage>,
+    /// Whether there are older ones.
+    pub older: bool,
+    /// Whether there are newer ones.
+    pub newer: bool,
+    /// Everything that matches up to there is on this page or on others.
+    pub as_of: Cursor,
+    /// The message that the link points to.
+    pub at: Option<Cursor>,
+}
+
+/// A list on a page.
+pub struct List<'a> {
+    /// The page it is on.
+    pub path: &'a str,
+    /// The query of the page.
+    pub query: &'a Query,
+    /// Its rows.
+    pub piece: &'a Piece,
     /// What a stream of the same messages is asked for, without the filters.
-    pub(super) stream: Query,
-    pub(super) live: Option<Live>,
-    pub(super) place: Place,
+    pub stream: Query,
+    /// Which sort of page it is on.
+    pub place: Place,
     /// What stands here instead of rows.
-    pub(super) nothing: Markup,
+    pub nothing: Markup,
 }
 
-pub(super) fn render(list: &List<'_>) -> Markup {
-    let (path, query) = (list.path, list.query);
-    let filtered = ["kind", "agent", "role", "namespace"]
-        .into_iter()
-        .fold(list.stream.clone(), |stream, name| query.all(name).fold(stream, |stream, value| stream.and(name, value)));
-    // Live streams take no text: where one is asked for, the page stands still.
-    let live = list.live.filter(|_| query.first("q").is_none());
-    let source = live.map(|_| filtered.and("view", "rows").link("/api/agents/events"));
-    let older = list.messages.first().filter(|_| list.older);
+/// The list. The script of the page asks for pages of rows by the same links, and takes this element from them.
+#[must_use]
+pub fn render(list: &List<'_>) -> Markup {
+    let (path, piece) = (list.path, list.piece);
+    let query = unplaced(list.query);
+    let link = |name: &str, cursor: Cursor| query.clone().and(name, cursor.to_string()).link(path);
+    let oldest = piece.messages.first().map(|stored| stored.cursor);
+    let newest = piece.messages.last().map(|stored| stored.cursor);
+    let missed = piece.at.filter(|at| piece.messages.iter().all(|stored| stored.cursor != *at));
     html! {
-        section.timeline #timeline role="log" aria-label="Messages" tabindex="0" data-stream=[source]
-            data-after=[live.and_then(|live| live.after)] {
-            @if let Some(first) = older {
-                p.older { a #older href=(query.without("before").and("before", first.cursor.to_string()).link(path)) { "Older messages" } }
+        section.timeline #timeline role="log" aria-live="off" aria-label="Messages" tabindex="0" data-stream=[stream(list)]
+            data-after=(piece.as_of) data-first=[oldest] data-last=[newest] data-older[piece.older] data-newer[piece.newer]
+            data-at=[piece.at] data-place=(if list.place == Place::Run { "run" } else { "general" }) {
+            p.older #older hidden[!piece.older] {
+                @if let Some(oldest) = oldest { a href=(link("before", oldest)) { "Older messages" } }
             }
-            div #rows { (timeline::render(list.messages, list.place)) }
-            @if list.messages.is_empty() { div #nothing { (list.nothing) } }
-            @if query.first("before").is_some() {
-                p.newer { a href=(query.without("before").link(path)) { "Newest messages" } }
+            @if missed.is_some() && !piece.messages.is_empty() {
+                p.notice { "The message that this link points to is not here: it is past the retention, or filters hide it. These are its neighbours." }
             }
-        }
-        button.jump #jump type="button" hidden { b { "0 new" } " · jump to latest " kbd { "G" } }
-    }
-}
-
-/// The field to search in, which keeps the other filters.
-pub(super) fn search(path: &str, query: &Query, placeholder: &str) -> Markup {
-    html! {
-        form.search role="search" action=(path) method="get" {
-            input type="search" name="q" placeholder=(placeholder) aria-label=(placeholder) value=[query.first("q")];
-            @for name in ["kind", "agent", "role", "namespace"] {
-                @for value in query.all(name) { input type="hidden" name=(name) value=(value); }
+            div #rows { (timeline::render(&piece.messages, list.place)) }
+            @if piece.messages.is_empty() { div #nothing { (list.nothing) } }
+            p.newer #newer hidden[!piece.newer] {
+                @if let Some(newest) = newest { a href=(link("after", newest)) { "Newer messages" } " · " }
+                a href=(query.link(path)) { "Newest messages" }
             }
         }
     }
 }
 
-/// One chip that sets or takes away a filter.
-pub(super) fn chip(path: &str, query: &Query, name: &str, value: &str, count: Option<i64>) -> Markup {
-    let set = query.all(name).any(|held| held == value);
-    let class = if value == Kind::ERROR { "chip error" } else { "chip" };
-    html! {
-        a class=(class) href=(query.without("before").toggled(name, value).link(path)) aria-current=[set.then_some("true")] {
-            b { (value) } @if let Some(count) = count { " " span { (figures::count(count)) } }
-        }
+/// What follows the list: the way to its end.
+pub(super) fn jump() -> Markup {
+    html! { button.jump #jump type="button" hidden { b { "0 new" } span { " · " } "Jump to latest " kbd { "G" } } }
+}
+
+/// A query without its place: for links to another place of the same list.
+#[must_use]
+pub fn unplaced(query: &Query) -> Query {
+    PLACES.into_iter().fold(query.without("part"), |query, name| query.without(name))
+}
+
+/// What narrows a list, and nothing else of a query.
+#[must_use]
+pub fn filters(query: &Query) -> Query {
+    let named = |name| query.all(name).map(move |value| (name, value));
+    FILTERS.into_iter().flat_map(named).fold(Query::default(), |kept, (name, value)| kept.and(name, value))
+}
+
+/// Whether a list is narrowed.
+#[must_use]
+pub fn is_filtered(query: &Query) -> bool {
+    FILTERS.iter().any(|name| *name != "namespace" && query.first(name).is_some())
+}
+
+/// The stream of what will be said. A stream takes no text and no end: where one is asked for, the page stands still.
+fn stream(list: &List<'_>) -> Option<String> {
+    let query = list.query;
+    if ["q", "until"].iter().any(|name| query.first(name).is_some()) {
+        return None;
     }
+    let names = ["kind", "agent", "role", "step"];
+    let pairs = names.into_iter().flat_map(|name| query.all(name).map(move |value| (name, value)));
+    let stream = pairs.fold(list.stream.clone(), |stream, (name, value)| stream.and(name, value));
+    let namespace = query.first("namespace").filter(|_| stream.first("namespace").is_none());
+    let stream = namespace.map_or(stream.clone(), |namespace| stream.and("namespace", namespace));
+    Some(stream.and("view", "rows").link("/api/agents/events"))
 }

@@ -12,7 +12,9 @@ use crate::http::query;
 use crate::stored::StoredMessage;
 
 /// More text than this is behind a link: a page of rows must stay small whatever they say.
-pub const SHOWN_BYTES: usize = 16 * 1024;
+pub const SHOWN_BYTES: usize = 4 * 1024;
+/// As much of a text is shown where somebody asked for it; all of it is plain text, for which no page is needed.
+pub const OPENED_BYTES: usize = 64 * 1024;
 
 /// A message that was said this long before it was stored is marked: its place in the list is not its place in time.
 const LATE_AFTER_MICROS: i64 = 60 * 1_000_000;
@@ -56,9 +58,9 @@ pub fn with_results(stored: &StoredMessage, results: &[&StoredMessage], place: P
     };
     html! {
         article class=(classes(message)) id=(anchor(stored)) data-cursor=(stored.cursor) data-kind=(message.kind)
-            data-day=(figures::day(message.timestamp)) data-who=(who_key(message, place)) data-fold[is_quiet(message)]
-            data-call=[tool::pair_key(message)] {
-            a.when href={ "#" (anchor(stored)) } title=(message.timestamp) {
+            data-day=(figures::day(message.timestamp)) data-at=(stored.created_at.unix_micros() / 1_000)
+            data-who=(who_key(message, place)) data-fold[is_quiet(message)] data-call=[tool::pair_key(message)] {
+            a.when href=(permalink(stored, place)) title=(message.timestamp) {
                 time datetime=(message.timestamp) { (figures::clock(message.timestamp)) }
             }
             div.who { (who(stored, place)) }
@@ -74,6 +76,19 @@ pub fn with_results(stored: &StoredMessage, results: &[&StoredMessage], place: P
 #[must_use]
 pub fn anchor(stored: &StoredMessage) -> String {
     format!("m-{}", stored.cursor)
+}
+
+/// The link to a message among its neighbours, whatever filters hide of them where it is met.
+fn permalink(stored: &StoredMessage, place: Place) -> String {
+    let at =
+        |query: query::Query, path: &str| format!("{}#{}", query.and("at", stored.cursor.to_string()).link(path), anchor(stored));
+    match place {
+        Place::Run => {
+            let (path, query) = run_place(&stored.message);
+            at(query, &path)
+        }
+        Place::General => at(query::Query::default(), "/agents/general"),
+    }
 }
 
 /// Whether a message may fold with its neighbours into one line: how things stand, while all is well.
@@ -112,28 +127,51 @@ fn who(stored: &StoredMessage, place: Place) -> Markup {
 /// The page of a message's run.
 #[must_use]
 pub fn run_link(message: &Message) -> String {
+    let (path, query) = run_place(message);
+    query.link(&path)
+}
+
+fn run_place(message: &Message) -> (String, query::Query) {
     let run = &message.run;
     let id = if message::identity::names_nothing(&run.uid) { &run.name } else { &run.uid };
-    query::Query::default().and("namespace", &run.namespace).link(&format!("/agents/{}", query::encode(id)))
+    (format!("/agents/{}", query::encode(id)), query::Query::default().and("namespace", &run.namespace))
 }
 
 fn said(stored: &StoredMessage) -> Markup {
     let message = &stored.message;
-    let content = message.content.as_deref().unwrap_or_default();
-    let shown = event::start(content, SHOWN_BYTES);
     let kind = message.kind.as_str();
-    let body = match kind {
+    html! {
+        @if !matches!(kind, Kind::MESSAGE | Kind::REASONING | Kind::LOG | Kind::STATUS) {
+            b.kind { (kind) } " "
+        }
+        (content(stored, SHOWN_BYTES))
+    }
+}
+
+/// What a message says, up to a length, and a link to the rest of it.
+#[must_use]
+pub fn content(stored: &StoredMessage, most: usize) -> Markup {
+    let message = &stored.message;
+    let content = message.content.as_deref().unwrap_or_default();
+    let shown = event::start(content, most);
+    let body = match message.kind.as_str() {
         Kind::LOG => html! { pre.line { (markdown::plain(shown)) } },
         Kind::STATUS | Kind::SOURCE_END | Kind::STEP_END | Kind::GAP => html! { p { (markdown::plain(shown)) } },
         _ => markdown::render(shown),
     };
     html! {
-        @if !matches!(kind, Kind::MESSAGE | Kind::REASONING | Kind::LOG | Kind::STATUS) {
-            b.kind { (kind) } " "
-        }
         (body)
-        @if shown.len() < content.len() {
-            p.rest { a href={ "/api/agents/messages/" (stored.cursor) "/content" } { "all " (figures::bytes(content.len())) } }
+        @if shown.len() < content.len() { (rest(stored, "content", content.len(), most)) }
+    }
+}
+
+/// Leads to the whole of a text; the script of the page shows it in place of its start.
+pub(super) fn rest(stored: &StoredMessage, part: &str, bytes: usize, shown: usize) -> Markup {
+    let query = if part == "content" { String::new() } else { format!("?part={part}") };
+    let body = (shown < OPENED_BYTES).then(|| format!("/agents/messages/{}/{part}", stored.cursor));
+    html! {
+        p.rest {
+            a href={ "/api/agents/messages/" (stored.cursor) "/content" (query) } data-body=[body] { "all " (figures::bytes(bytes)) }
         }
     }
 }

@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 
 use super::layout::{self, Here, Shell};
-use super::list::{self, List, Live};
+use super::list::{self, List, Piece};
 use super::row::Place;
-use super::{figures, rail};
+use super::{choice, figures, rail, spread};
 use crate::http::query::{self, Query};
 use crate::read::runs::{RunState, RunSummary};
-use crate::stored::StoredMessage;
+use crate::read::spread::Spread;
 
 /// What the page shows.
 pub struct View<'a> {
@@ -20,23 +20,23 @@ pub struct View<'a> {
     pub query: &'a Query,
     /// Whether the reader signed in here.
     pub signed_in: bool,
-    /// The rows, oldest first.
-    pub messages: &'a [StoredMessage],
-    /// Whether there are older ones.
-    pub older: bool,
-    /// The live rows; nothing on a page of the past.
-    pub live: Option<Live>,
+    /// The rows.
+    pub piece: &'a Piece,
+    /// How they lie in time, where that was read with them.
+    pub spread: Option<&'a Spread>,
+}
+
+/// Where the page of a run is.
+#[must_use]
+pub fn path(id: &str) -> String {
+    format!("/agents/{}", query::encode(id))
 }
 
 /// The page.
 #[must_use]
 pub fn render(view: &View<'_>) -> String {
-    let path = format!("/agents/{}", query::encode(view.id));
+    let path = path(view.id);
     let name = view.run.map_or(view.id, |run| run.name.as_str());
-    let stream = match view.run {
-        Some(run) => Query::default().and("runId", crate::api::runs::own_id(run)).and("namespace", &run.namespace),
-        None => Query::default().and("runId", view.id),
-    };
     layout::page(&Shell {
         here: Here::Run,
         title: name,
@@ -44,46 +44,70 @@ pub fn render(view: &View<'_>) -> String {
         heading: heading(view, name),
         actions: html! {
             (layout::connection())
-            @if view.live.is_some() { (layout::pause()) }
-            @if view.run.is_some() {
-                a.button href=(only_filters(view.query).link(&format!("/api{path}/messages/export.jsonl"))) { "Export" }
-            }
+            (layout::pause())
+            @if view.run.is_some() { (layout::export(&format!("/api/agents/runs/{}", query::encode(view.id)), view.query)) }
         },
         filters: filters(view, &path),
         main: html! {
-            div.columns {
-                (list::render(&List {
-                    path: &path,
-                    query: view.query,
-                    messages: view.messages,
-                    older: view.older,
-                    stream,
-                    live: view.live,
-                    place: Place::Run,
-                    nothing: nothing(view),
-                }))
-                @if let Some(run) = view.run { (rail::render(run, &path, view.query)) }
+            @match view.spread {
+                Some(spread) => (spread::render(spread, &path, view.query)),
+                // Its script asks for the bars of a long run, and keeps those of a growing one up to date.
+                None => figure.spread #spread hidden {},
             }
+            div.columns {
+                (list::render(&list_at(view, &path)))
+                @if let Some(run) = view.run { (rail::render(run, view.spread, &path, view.query)) }
+            }
+            (list::jump())
         },
         style: "timeline.css",
         script: Some("timeline.js"),
     })
 }
 
-/// A query without its place, for links to the same choice elsewhere.
-fn only_filters(query: &Query) -> Query {
-    query.without("before").without("at")
+/// Its list alone.
+#[must_use]
+pub fn list(view: &View<'_>) -> Markup {
+    list::render(&list_at(view, &path(view.id)))
+}
+
+/// What stands around the list, as it changes while the page is open.
+#[must_use]
+pub fn about(view: &View<'_>) -> Markup {
+    let path = path(view.id);
+    html! {
+        @if let Some(run) = view.run {
+            div.heading { (heading(view, &run.name)) }
+            div.chips { (chips(view, &path)) }
+            @if let Some(spread) = view.spread { (spread::render(spread, &path, view.query)) }
+            (rail::render(run, view.spread, &path, view.query))
+        }
+    }
+}
+
+fn list_at<'a>(view: &'a View<'_>, path: &'a str) -> List<'a> {
+    let stream = match view.run {
+        Some(run) => Query::default().and("runId", crate::api::runs::own_id(run)).and("namespace", &run.namespace),
+        None => Query::default().and("runId", view.id),
+    };
+    List { path, query: view.query, piece: view.piece, stream, place: Place::Run, nothing: nothing(view) }
 }
 
 fn heading(view: &View<'_>, name: &str) -> Markup {
     html! {
         h1 {
-            @if let Some(run) = view.run { span { (run.namespace) " / " } }
+            @if let Some(run) = view.run {
+                a.namespace href=(Query::default().and("namespace", &run.namespace).link("/agents")) { (run.namespace) } span { " / " }
+            }
             (name)
         }
         @if let Some(run) = view.run {
             (state(run.state))
-            span.facts { (figures::span(seconds(run))) " · " span #messages data-count=(run.messages) { (figures::count(run.messages)) } " messages" }
+            span.facts {
+                (figures::span(seconds(run))) " · " span #messages data-count=(run.messages) { (figures::count(run.messages)) } " messages"
+                @if run.errors > 0 { " · " span.failed { (figures::count(run.errors)) @if run.errors == 1 { " error" } @else { " errors" } } }
+            }
+            a.about href="#about" { "About" span { " this run" } }
         }
     }
 }
@@ -99,31 +123,27 @@ pub(super) fn seconds(run: &RunSummary) -> i64 {
 }
 
 fn filters(view: &View<'_>, path: &str) -> Markup {
-    let mut kinds: Vec<(&str, i64)> =
-        view.run.iter().flat_map(|run| &run.kinds).map(|(kind, count)| (kind.as_str(), *count)).collect();
-    kinds.sort_by_key(|(kind, _)| order(kind));
     html! {
-        (list::search(path, view.query, "text in messages"))
-        div.chips {
-            @for (kind, count) in &kinds { (list::chip(path, view.query, "kind", kind, Some(*count))) }
-            @for agent in view.query.all("agent") { (list::chip(path, view.query, "agent", agent, None)) }
-        }
+        (choice::search(path, view.query, "text in messages"))
+        div.chips { (chips(view, path)) }
+        (choice::range(path, view.query))
+        (layout::times())
     }
 }
 
-/// What people look for first stands first; other words come after, by their alphabet.
-fn order(kind: &str) -> usize {
-    use message::Kind;
-    let first =
-        [Kind::MESSAGE, Kind::TOOL_CALL, Kind::TOOL_RESULT, Kind::REASONING, Kind::STATUS, Kind::LOG, Kind::ERROR, Kind::GAP];
-    first.iter().position(|known| *known == kind).unwrap_or(first.len())
+fn chips(view: &View<'_>, path: &str) -> Markup {
+    let kinds = view.run.into_iter().flat_map(|run| &run.kinds).map(|(kind, count)| (kind.as_str(), Some(*count)));
+    html! {
+        (choice::chosen(path, view.query))
+        (choice::kinds(path, view.query, kinds))
+    }
 }
 
 fn nothing(view: &View<'_>) -> Markup {
     if view.run.is_some() {
         return layout::empty(
             "No message matches",
-            &html! { p { "The run has messages, but none that these filters let through. " a href={ "/agents/" (query::encode(view.id)) } { "Clear the filters" } } },
+            &html! { p { "The run has messages, but none that these filters let through. " a href=(path(view.id)) { "Clear the filters" } } },
             None,
         );
     }

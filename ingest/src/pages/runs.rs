@@ -4,7 +4,8 @@ use maud::{Markup, html};
 use message::Timestamp;
 
 use super::layout::{self, Here, Shell};
-use super::{colour, figures, list, run};
+use super::list::Piece;
+use super::{choice, colour, figures, general, run};
 use crate::api::event;
 use crate::http::query::{self, Query};
 use crate::read::runs::{RunPage, RunSummary};
@@ -21,6 +22,8 @@ const DOTS: usize = 6;
 pub struct View<'a> {
     /// The runs.
     pub page: &'a RunPage,
+    /// The last lines of the shared channel, where they may be read.
+    pub channel: Option<&'a Piece>,
     /// The query of the page: tab, search, place.
     pub query: &'a Query,
     /// Whether the reader signed in here.
@@ -34,13 +37,18 @@ pub struct View<'a> {
 pub fn render(view: &View<'_>) -> String {
     let query = view.query;
     let tab = query.first("state").unwrap_or("recent");
-    // New runs belong at the top of the first page of all runs; elsewhere only what is there is kept up to date.
-    let takes_new = tab == "recent" && ["before", "q", "namespace"].iter().all(|name| query.first(name).is_none());
+    // New runs belong at the top of the first page; what is searched for is only kept up to date.
+    let takes_new = ["before", "q", "namespace"].iter().all(|name| query.first(name).is_none());
+    let new = takes_new.then(|| match TABS.iter().find(|(name, _)| *name == tab) {
+        Some((_, [])) => "all".to_owned(),
+        Some((_, states)) => states.join(" "),
+        None => tab.to_owned(),
+    });
     layout::page(&Shell {
         here: Here::Runs,
         title: "Runs",
         signed_in: view.signed_in,
-        heading: html! {},
+        heading: html! { h1.hidden { "Runs" } },
         actions: layout::connection(),
         filters: html! {
             form.search role="search" action=(PATH) method="get" {
@@ -52,15 +60,16 @@ pub fn render(view: &View<'_>) -> String {
                     a class=(if name == "failed" { "chip error" } else { "chip" }) aria-current=[(name == tab).then_some("true")]
                         href=(query.without("before").without("state").and("state", name).link(PATH)) { b { (name) } }
                 }
-                @for namespace in query.all("namespace") { (list::chip(PATH, query, "namespace", namespace, None)) }
+                @for namespace in query.all("namespace") { (choice::chip(PATH, query, "namespace", namespace, None)) }
             }
             button.chip #updated type="button" hidden { "0 updated" }
         },
-        main: html! {
+        main: html! { div.beside {
+            div.list {
             @if view.page.runs.is_empty() { div #nothing { (nothing(query)) } }
             div.table #table hidden[view.page.runs.is_empty()] {
                 table.runs data-stream=[query.first("before").is_none().then_some("/api/agents/runs/events?view=rows")]
-                    data-new=[takes_new.then_some("true")] {
+                    data-new=[new] {
                     thead {
                         tr {
                             th { "State" } th { "Run" } th { "Namespace" } th { "Agents" } th.right { "Messages" }
@@ -73,6 +82,10 @@ pub fn render(view: &View<'_>) -> String {
             @if let Some(next) = view.page.next {
                 p.older { a href=(query.without("before").and("before", next.to_string()).link(PATH)) { "Older runs" } }
             }
+            @if view.page.partial { p.notice { "Many runs were looked at, and few match: older ones may." } }
+            }
+            @if let Some(piece) = view.channel { (general::lines(piece)) }
+        }
         },
         style: "runs.css",
         script: Some("runs.js"),
@@ -84,7 +97,7 @@ pub fn render(view: &View<'_>) -> String {
 pub fn row(run: &RunSummary, now: Timestamp) -> Markup {
     let key = crate::read::runs::key_text(&run.key);
     html! {
-        tr data-run={ (run.namespace) "/" (key) } data-last=(run.last) {
+        tr data-run={ (run.namespace) "/" (key) } data-last=(run.last) data-state=(run.state) {
             td { (run::state(run.state)) }
             th scope="row" { a href=(link(run)) { (name(run)) } }
             td.namespace { a href=(Query::default().and("namespace", &run.namespace).link(PATH)) { (run.namespace) } }

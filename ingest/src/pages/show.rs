@@ -3,39 +3,50 @@
 use message::Timestamp;
 use time::OffsetDateTime;
 
-use super::list::Live;
-use super::{general as general_page, run as run_page, runs as runs_page};
+use super::list::Piece;
+use super::{body as body_page, general as general_page, run as run_page, runs as runs_page};
 use crate::api;
-use crate::cursor::Cursor;
+use crate::filter::Filter;
 use crate::http::State;
 use crate::http::answer::{self, Answer};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read;
-use crate::read::messages::Page;
+use crate::read::ReadError;
+use crate::read::messages::{Page, Slice, just_below};
+use crate::read::runs::RunSummary;
+use crate::read::spread::Spread;
 
 /// Rows of one page.
-const ROWS: usize = 300;
+const ROWS: usize = 200;
+/// Lines of the shared channel beside the list of runs.
+const LINES: usize = 15;
+/// The spread of a longer run is not waited for: its page asks for it when it is drawn.
+const SPREAD_AT_ONCE: i64 = 10_000;
 
 /// `/agents`.
 pub async fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
     let page = read::runs::list(&state.pool, &api::runs::asked(state, query).await?).await?;
     let now = Timestamp::new(OffsetDateTime::now_utc());
-    Ok(answer::html(runs_page::render(&runs_page::View { page: &page, query, now, signed_in: state.viewer.is_signed_in() })))
+    let channel = if state.viewer.may_read_general().await? {
+        let filter = Filter { general: true, ..Filter::default() };
+        Some(piece(state, &filter, &Query::default(), LINES).await?)
+    } else {
+        None
+    };
+    let signed_in = state.viewer.is_signed_in();
+    Ok(answer::html(runs_page::render(&runs_page::View { page: &page, channel: channel.as_ref(), query, now, signed_in })))
 }
 
 /// `/agents/general`.
 pub async fn general(state: &State, query: &Query) -> Result<Answer, Problem> {
     let filter = api::messages::channel_filter(state, message::GENERAL_CHANNEL, query).await?;
-    let before = api::parameters::cursor(query, "before")?;
-    let history = api::messages::history(state, &filter, before, ROWS).await?;
-    Ok(answer::html(general_page::render(&general_page::View {
-        query,
-        signed_in: state.viewer.is_signed_in(),
-        messages: &history.page.messages,
-        older: history.page.older,
-        live: live(before, history.as_of),
-    })))
+    let piece = piece(state, &filter, query, ROWS).await?;
+    let view = general_page::View { query, signed_in: state.viewer.is_signed_in(), piece: &piece };
+    Ok(answer::html(match query.first("part") {
+        Some("rows") => general_page::list(&view).into_string(),
+        _ => general_page::render(&view),
+    }))
 }
 
 /// `/agents/{id}`. A run that nobody knows yet has a page too: it waits for the first message.
@@ -44,27 +55,65 @@ pub async fn run(state: &State, id: &str, query: &Query) -> Result<Answer, Probl
     let as_of = state.settled().await?;
     let run = api::runs::find(state, id, query).await?;
     let narrowing = api::parameters::searching(query)?;
-    let before = api::parameters::cursor(query, "before")?;
-    let page = match &run {
-        Some(run) => {
-            let filter = api::runs::filter_of(run, narrowing);
-            read::messages::before(&state.pool, &filter, before, as_of, ROWS).await?
-        }
+    let part = query.first("part");
+    let piece = match &run {
+        Some(run) if part != Some("about") => piece(state, &api::runs::filter_of(run, narrowing), query, ROWS).await?,
         // What is said of a run that may not be read is not looked at.
-        None => Page::default(),
+        _ => Piece { messages: Vec::new(), older: false, newer: false, as_of, at: None },
     };
-    Ok(answer::html(run_page::render(&run_page::View {
-        run: run.as_deref(),
-        id,
-        query,
-        signed_in: state.viewer.is_signed_in(),
-        messages: &page.messages,
-        older: page.older,
-        live: live(before, as_of),
-    })))
+    let mut view =
+        run_page::View { run: run.as_deref(), id, query, signed_in: state.viewer.is_signed_in(), piece: &piece, spread: None };
+    if part == Some("rows") {
+        return Ok(answer::html(run_page::list(&view).into_string()));
+    }
+    let spread = match &run {
+        Some(run) if part.is_some() || run.messages <= SPREAD_AT_ONCE => spread(state, run).await?,
+        _ => None,
+    };
+    view.spread = spread.as_ref();
+    if part == Some("about") {
+        return Ok(answer::html(run_page::about(&view).into_string()));
+    }
+    Ok(answer::html(run_page::render(&view)))
 }
 
-/// Where the live rows of a page begin: nowhere on a page of the past, else after what it shows.
-fn live(before: Option<Cursor>, as_of: Cursor) -> Option<Live> {
-    before.is_none().then_some(Live { after: Some(as_of) })
+/// `/agents/messages/{cursor}/{part}`: a text of a message as a row shows it, but long.
+pub async fn body(state: &State, cursor: &str, part: &str) -> Result<Answer, Problem> {
+    let stored = api::messages::found(state, cursor).await?;
+    body_page::render(&stored, part)
+        .ok_or_else(|| Problem::not_found(format!("message `{cursor}` has no `{part}`; it has content, arguments or output")))
+}
+
+/// The part of a list that a link asks for: before a position, after one, around one, or at the end.
+async fn piece(state: &State, filter: &Filter, query: &Query, rows: usize) -> Result<Piece, Problem> {
+    let place = |name| api::parameters::cursor(query, name);
+    let (before, after, at) = (place("before")?, place("after")?, place("at")?);
+    let as_of = match at {
+        Some(at) => state.settled_at(at).await?,
+        None => state.settled().await?,
+    };
+    let pool = &state.pool;
+    if let Some(at) = at {
+        let Page { mut messages, older } = read::messages::before(pool, filter, Some(at), as_of, rows / 2).await?;
+        let Slice { messages: following, more } = read::messages::after(pool, filter, just_below(at), as_of, rows / 2).await?;
+        messages.extend(following);
+        return Ok(Piece { messages, older, newer: more, as_of, at: Some(at) });
+    }
+    if let Some(after) = after {
+        let Slice { messages, more } = read::messages::after(pool, filter, after, as_of, rows).await?;
+        let first = messages.first().map_or(after, |first| first.cursor);
+        let older = !read::messages::before(pool, filter, Some(first), as_of, 1).await?.messages.is_empty();
+        return Ok(Piece { messages, older, newer: more, as_of, at: None });
+    }
+    let Page { messages, older } = read::messages::before(pool, filter, before, as_of, rows).await?;
+    Ok(Piece { messages, older, newer: before.is_some(), as_of, at: None })
+}
+
+/// The spread of a run; nothing where it takes too long to read.
+async fn spread(state: &State, run: &RunSummary) -> Result<Option<Spread>, Problem> {
+    match read::spread::of_run(&state.pool, run).await {
+        Ok(spread) => Ok(Some(spread)),
+        Err(ReadError::TooLong(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -8,6 +8,9 @@ use super::{figures, markdown, row};
 use crate::api::event;
 use crate::stored::StoredMessage;
 
+/// More of arguments or output than this is fetched when the line is opened.
+const SHOWN_BYTES: usize = 1_024;
+
 /// The longest text of arguments in the line.
 const ARGUMENTS_CHARS: usize = 160;
 
@@ -47,14 +50,14 @@ pub fn render(stored: &StoredMessage, results: &[&StoredMessage]) -> Markup {
                 }
             }
             @if is_call {
-                @if let Some(arguments) = tool.arguments() { (block("arguments", "?part=arguments", stored, &event::text_of(arguments))) }
-                @if let Some(content) = &message.content { (block("said", "", stored, content)) }
+                (part(stored, "arguments", SHOWN_BYTES))
+                @if message.content.is_some() { (part(stored, "content", SHOWN_BYTES)) }
             }
             div.results {
                 @if is_call {
-                    @for result in results { (output(result)) }
+                    @for result in results { span id=(row::anchor(result)) {} (output(result)) }
                     // Some programs tell call and result in one message.
-                    @if let Some(told) = tool.output() { (block("output", "?part=output", stored, &event::text_of(told))) }
+                    (part(stored, "output", SHOWN_BYTES))
                 } @else {
                     (output(stored))
                 }
@@ -64,14 +67,26 @@ pub fn render(stored: &StoredMessage, results: &[&StoredMessage]) -> Markup {
 }
 
 fn output(stored: &StoredMessage) -> Markup {
+    let told = stored.message.tool.as_ref().and_then(Tool::output).is_some();
+    part(stored, if told { "output" } else { "content" }, SHOWN_BYTES)
+}
+
+/// A text of a tool's message under its title, up to a length; nothing where the message has no such text.
+#[must_use]
+pub fn part(stored: &StoredMessage, name: &str, most: usize) -> Markup {
     let message = &stored.message;
-    html! {
-        @if let Some(told) = message.tool.as_ref().and_then(Tool::output) {
-            (block("output", "?part=output", stored, &event::text_of(told)))
-        } @else if let Some(content) = &message.content {
-            (block("output", "", stored, content))
-        }
-    }
+    let tool = message.tool.as_ref();
+    let text = match name {
+        "arguments" => tool.and_then(Tool::arguments).map(event::text_of),
+        "output" => tool.and_then(Tool::output).map(event::text_of),
+        _ => message.content.clone(),
+    };
+    let title = match (name, message.kind.as_str()) {
+        ("content", Kind::TOOL_CALL) => "said",
+        ("content", _) => "output",
+        (name, _) => name,
+    };
+    html! { @if let Some(text) = text { (block(title, name, stored, &text, most)) } }
 }
 
 /// How long it took and how it ended.
@@ -135,9 +150,9 @@ fn one_line(value: &Value) -> String {
     }
 }
 
-/// A titled block of text, lines of a difference in their colours. The query tells which text of the message it is.
-fn block(title: &str, query: &str, stored: &StoredMessage, text: &str) -> Markup {
-    let shown = event::start(text, row::SHOWN_BYTES);
+/// A titled block of text, lines of a difference in their colours.
+fn block(title: &str, name: &str, stored: &StoredMessage, text: &str, most: usize) -> Markup {
+    let shown = event::start(text, most);
     html! {
         div.part {
             h4 { (title) }
@@ -155,9 +170,7 @@ fn block(title: &str, query: &str, stored: &StoredMessage, text: &str) -> Markup
                     (markdown::plain(shown))
                 }
             }
-            @if shown.len() < text.len() {
-                p.rest { a href={ "/api/agents/messages/" (stored.cursor) "/content" (query) } { "all " (figures::bytes(text.len())) } }
-            }
+            @if shown.len() < text.len() { (row::rest(stored, name, text.len(), most)) }
         }
     }
 }

@@ -91,7 +91,7 @@ pub async fn oldest_of_newest(
     limit: usize,
 ) -> Result<Option<Cursor>, ReadError> {
     let client = pool.get().await?;
-    let walks = walks(Direction::Descending, "AND workflow_namespace <> ALL($15::text[])");
+    let walks = walks(Direction::Descending, "AND workflow_namespace <> ALL($16::text[])");
     let sql = format!("{walks} SELECT epoch, stream_seq FROM page ORDER BY epoch, stream_seq LIMIT 1");
     let statement = client.prepare_cached(&sql).await?;
     let question = Question::new(filter, Bounds { after: FIRST, up_to }, limit);
@@ -202,7 +202,8 @@ fn walks(direction: Direction, of_runs: &str) -> String {
              AND stream_ts >= coalesce($13::timestamptz, '-infinity') AND stream_ts < coalesce($14::timestamptz, 'infinity') \
              AND ($7::text IS NULL OR workflow_namespace = $7) \
              AND (cardinality($8::text[]) = 0 OR kind = ANY($8)) AND (cardinality($9::text[]) = 0 OR agent_id = ANY($9)) \
-             AND (cardinality($10::text[]) = 0 OR role = ANY($10)) AND ($11::text IS NULL OR content ILIKE $11) \
+             AND (cardinality($10::text[]) = 0 OR role = ANY($10)) \
+             AND (cardinality($15::text[]) = 0 OR step_id = ANY($15)) AND ($11::text IS NULL OR content ILIKE $11) \
              ORDER BY {order} LIMIT $12"
         )
     };
@@ -225,13 +226,13 @@ fn walks(direction: Direction, of_runs: &str) -> String {
     )
 }
 
-/// Of what was found, the messages before which there are less than `$15` bytes, and how many were found in all.
+/// Of what was found, the messages before which there are less than `$16` bytes, and how many were found in all.
 fn statement(direction: Direction) -> String {
     format!(
         "{walks} SELECT * FROM (SELECT {columns}, count(*) OVER () AS found, sum({weight}) OVER \
          (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
          FROM page JOIN workflow_comms.agent_messages m USING (stream_ts, epoch, stream_seq)) weighed \
-         WHERE bytes_before IS NULL OR bytes_before < $15 ORDER BY {order}",
+         WHERE bytes_before IS NULL OR bytes_before < $16 ORDER BY {order}",
         walks = walks(direction, ""),
         columns = row::COLUMNS,
         weight = row::WEIGHT,
@@ -257,7 +258,7 @@ impl<'a> Question<'a> {
         Self { filter, bounds, pattern, limit, since, until }
     }
 
-    fn parameters(&self) -> [&(dyn ToSql + Sync); 14] {
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 15] {
         [
             &self.filter.runs,
             &self.filter.general,
@@ -273,6 +274,7 @@ impl<'a> Question<'a> {
             &self.limit,
             &self.since,
             &self.until,
+            &self.filter.steps,
         ]
     }
 }

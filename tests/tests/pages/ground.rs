@@ -5,12 +5,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream;
+use bytes::Bytes;
 use fantoccini::{Client, ClientBuilder, Locator};
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper_util::client::legacy;
+use hyper_util::rt::TokioExecutor;
 use ingest::serve::Running;
 use message::{Kind, Message, Role, RunIdentity, Timestamp};
 use neighbours::{Chromium, Nats, Postgres};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::road::Road;
 
 /// How long a page may take to show what it was sent, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,10 +29,12 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 pub struct Ground {
     pub browser: Client,
     pub base: String,
+    /// What lies between the browser and ingest.
+    pub road: Road,
     publisher: jetstream::Context,
     running: Running,
     stop: CancellationToken,
-    _chromium: Chromium,
+    chromium: Chromium,
     _nats: Nats,
     _postgres: Postgres,
 }
@@ -46,14 +55,28 @@ impl Ground {
             .connect(&chromium.url())
             .await
             .context("no browser session")?;
-        let base = format!("http://{}", running.api);
-        Ok(Self { browser, base, publisher, running, stop, _chromium: chromium, _nats: nats, _postgres: postgres })
+        let road = Road::to(running.api).await?;
+        let base = format!("http://{}", road.address);
+        Ok(Self { browser, base, road, publisher, running, stop, chromium, _nats: nats, _postgres: postgres })
     }
 
     /// Publishes a message as a sidecar would, and waits until the stream has it.
     pub async fn publish(&self, message: &Message) -> Result<()> {
         let payload = message::wire::to_json(message);
         self.publisher.publish(message::wire::subject(message), payload.into()).await?.await?;
+        Ok(())
+    }
+
+    /// Publishes many, in their order.
+    pub async fn publish_all(&self, messages: impl Iterator<Item = Message>) -> Result<()> {
+        let mut acknowledged = Vec::new();
+        for message in messages {
+            let payload = message::wire::to_json(&message);
+            acknowledged.push(self.publisher.publish(message::wire::subject(&message), payload.into()).await?);
+        }
+        for acknowledgement in acknowledged {
+            acknowledgement.await?;
+        }
         Ok(())
     }
 
@@ -85,6 +108,58 @@ impl Ground {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
+    }
+
+    /// Presses keys as somebody who looks at the page would.
+    pub async fn press(&self, keys: &str) -> Result<()> {
+        Ok(self.browser.active_element().await?.send_keys(keys).await?)
+    }
+
+    /// Tells the browser something that is in no page: a command of its own protocol.
+    pub async fn tell(&self, command: &str, parameters: Value) -> Result<Value> {
+        let session = self.browser.session_id().await?.context("the browser has no session")?;
+        let url = format!("{}/session/{session}/goog/cdp/execute", self.chromium.url());
+        let body = json!({ "cmd": command, "params": parameters }).to_string();
+        let request = Request::post(url).header("content-type", "application/json").body(Full::from(body))?;
+        let client = legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let answer = client.request(request).await?.into_body().collect().await?.to_bytes();
+        let answer: Value = serde_json::from_slice(&answer)?;
+        if let Some(error) = answer["value"]["error"].as_str() {
+            bail!("{command}: {error}: {}", answer["value"]["message"]);
+        }
+        Ok(answer["value"].clone())
+    }
+
+    /// The size of the window, in CSS pixels.
+    pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+        self.tell("Emulation.setDeviceMetricsOverride", metrics).await.map(drop)
+    }
+
+    /// Light or dark, as the reader's system is.
+    pub async fn colours(&self, scheme: &str) -> Result<()> {
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.tell("Emulation.setEmulatedMedia", features).await.map(drop)
+    }
+
+    /// Whether the browser has a network.
+    pub async fn offline(&self, offline: bool) -> Result<()> {
+        self.tell("Network.enable", json!({})).await?;
+        let conditions = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+        self.tell("Network.emulateNetworkConditions", conditions).await.map(drop)
+    }
+
+    /// Whether pages may run their scripts, from the next page on.
+    pub async fn scripts(&self, run: bool) -> Result<()> {
+        self.tell("Emulation.setScriptExecutionDisabled", json!({ "value": !run })).await.map(drop)
+    }
+
+    /// Waits until the history of a run holds so many messages.
+    pub async fn wait_for_history(&self, run: &str, count: usize) -> Result<()> {
+        let script = format!(
+            "return fetch('/api/agents/runs/{run}-uid').then((answer) => answer.json()).then((run) => run.messages === {count})"
+        );
+        self.wait_for(&format!("{count} messages are history"), &script).await
     }
 
     /// Waits until the list shows so many messages.

@@ -1,7 +1,13 @@
 //! The pages in a real browser, in front of a real ingest with a real stream and a real database.
 
+mod connection;
 mod general;
 mod ground;
+mod plain;
+mod road;
 mod run;
 mod runs;
 mod safety;
+mod screens;
+mod story;
+mod window;

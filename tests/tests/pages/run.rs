@@ -101,7 +101,9 @@ async fn a_reader_who_looks_back_is_not_moved() -> Result<()> {
     // Paused, rows wait; resumed, all of them come.
     ground.ask("document.getElementById('pause').click(); return 1").await?;
     ground.publish(&said("long", "coder", "held")).await?;
-    ground.wait_for("what is held is counted", "return document.querySelector('#jump b').textContent === '1 new'").await?;
+    ground
+        .wait_for("what is held is counted", "return document.querySelector('#jump b').textContent === 'Paused, 1 new'")
+        .await?;
     assert_eq!(ground.ask("return document.querySelectorAll('#rows .row').length").await?, 63);
     ground.ask("document.getElementById('pause').click(); return 1").await?;
     ground.wait_for_rows(64).await?;

@@ -55,6 +55,9 @@ pub(super) const PAGING: &str = "A page is always newest first. `next` is the `b
 pub(super) const EXPORT: &str = "One JSON object a line, oldest first, with its whole text, up to the moment of the request. A \
     file that breaks off is not whole: the connection ends with an error.";
 
+pub(super) const EXPORT_MARKDOWN: &str = "Oldest first, with whole texts, up to the moment of the request; what tools were given \
+    and answered stands in fences. A file that breaks off is not whole: the connection ends with an error.";
+
 const fn path(name: &'static str, shape: Shape, description: &'static str) -> Parameter {
     Parameter { name, place: Place::Path, shape, description }
 }
@@ -81,6 +84,7 @@ pub(super) const NAMESPACE: Parameter = query("namespace", Shape::Text, "Only th
 pub(super) const KIND: Parameter = query("kind", Shape::Texts, "Only these kinds.");
 pub(super) const AGENT: Parameter = query("agent", Shape::Texts, "Only these agents.");
 pub(super) const ROLE: Parameter = query("role", Shape::Texts, "Only these roles.");
+pub(super) const STEP: Parameter = query("step", Shape::Texts, "Only these steps.");
 pub(super) const TEXT: Parameter = query("q", Shape::Text, "Only content that holds this text, case aside.");
 pub(super) const SINCE: Parameter = query("since", Shape::Moment, "Only what the stream stored then or later.");
 pub(super) const UNTIL: Parameter = query("until", Shape::Moment, "Only what the stream stored before then.");
@@ -111,7 +115,7 @@ pub(super) const STATE: Parameter =
     query("state", Shape::Choices(&STATES), "Only runs that stand so. `active`: running or stalled; `recent`: all.");
 
 /// What narrows a history.
-pub(super) const HISTORY: &[Parameter] = &[NAMESPACE, KIND, AGENT, ROLE, TEXT, SINCE, UNTIL];
+pub(super) const HISTORY: &[Parameter] = &[NAMESPACE, KIND, AGENT, ROLE, STEP, TEXT, SINCE, UNTIL];
 /// Which page of it.
 pub(super) const PAGES: &[Parameter] = &[BEFORE, AFTER, LIMIT];
 

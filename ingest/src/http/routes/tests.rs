@@ -16,6 +16,7 @@ fn a_path_leads_to_one_route() {
     check("/api/agents/runs/u-1/messages", Some((Operation::RunMessages, &["u-1"])));
     check("/api/agents/runs/u-1/export.jsonl", Some((Operation::RunExport, &["u-1"])));
     check("/api/agents/runs/u-1/messages/export.jsonl", Some((Operation::RunExport, &["u-1"])));
+    check("/api/agents/runs/u-1/export.md", Some((Operation::RunMarkdown, &["u-1"])));
     check("/api/agents/channels/general/messages", Some((Operation::ChannelMessages, &["general"])));
     check("/api/agents/messages/1.4/content", Some((Operation::MessageContent, &["1.4"])));
     check("/openapi.json", Some((Operation::Document, &[])));

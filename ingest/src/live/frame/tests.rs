@@ -74,13 +74,13 @@ fn rows_are_rendered_once_and_the_oldest_are_given_up() {
     let frame = |sequence| Arc::new(Frame::of(stored(sequence, &format!(r#"{{"content":"{content}"}}"#))));
     let first = rows.of(&frame(1), Place::Run);
     assert_eq!(rows.of(&frame(1), Place::Run).as_ptr(), first.as_ptr());
-    for sequence in 2..=1_000 {
+    for sequence in 2..=6_000 {
         rows.of(&frame(sequence), Place::Run);
     }
     let rendered = rows.0.lock().unwrap();
     assert!(rendered.bytes <= Rows::MOST_BYTES);
     assert_eq!(rendered.bytes, rendered.rows.values().map(bytes::Bytes::len).sum::<usize>());
     let positions = rendered.rows.keys().map(|(cursor, _)| cursor.sequence);
-    assert_eq!(positions.clone().max(), Some(1_000));
+    assert_eq!(positions.clone().max(), Some(6_000));
     assert!(positions.min() > Some(1));
 }

@@ -1,0 +1,34 @@
+// Long texts are fetched when somebody opens them, rendered by the server as the rest of the row was.
+
+export class Bodies {
+  constructor(box) {
+    // A details element tells its opening to itself alone.
+    box.addEventListener("toggle", (event) => event.target.open && this.#open(event.target), { capture: true });
+    box.addEventListener("click", (event) => {
+      const link = event.target.closest?.("a[data-body]");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      this.#fetch(link);
+    });
+  }
+
+  #open(details) {
+    if (!details.matches(".tool")) return;
+    for (const link of details.querySelectorAll("a[data-body]")) this.#fetch(link);
+  }
+
+  async #fetch(link) {
+    const url = link.dataset.body;
+    delete link.dataset.body;
+    const answer = await fetch(url).catch(() => null);
+    // The link stays what it is: a way to the whole text.
+    if (!answer?.ok || answer.redirected) return;
+    const template = document.createElement("template");
+    template.innerHTML = await answer.text();
+    const part = link.closest(".part");
+    if (part) return part.replaceWith(template.content);
+    const what = link.closest(".what");
+    for (const shown of [...what.children]) if (!shown.matches(".kind, .mark")) shown.remove();
+    what.querySelector(".kind")?.after(template.content) ?? what.prepend(template.content);
+  }
+}

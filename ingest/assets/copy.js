@@ -1,0 +1,69 @@
+// Three ways to take a row elsewhere, beside the row that the pointer or the focus is on: its link, as markdown, as JSON.
+
+function link(row) {
+  return new URL(row.querySelector("a.when").href, location.href).href;
+}
+
+async function text(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(answer.statusText);
+  return answer.text();
+}
+
+export class Copy {
+  #tools;
+  #row = null;
+
+  constructor(box) {
+    this.#tools = document.createElement("div");
+    this.#tools.className = "tools";
+    for (const [name, title] of [["link", "Copy link"], ["markdown", "Copy as markdown"], ["json", "Copy as JSON"]]) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.tabIndex = -1;
+      button.textContent = name === "json" ? "JSON" : name;
+      button.title = title;
+      button.addEventListener("click", () => this.copy(this.#row, name));
+      this.#tools.append(button);
+    }
+    box.addEventListener("pointerover", (event) => this.#at(event.target.closest(".row")));
+    box.addEventListener("focusin", (event) => this.#at(event.target.closest(".row")));
+    box.addEventListener("pointerleave", () => this.#at(null));
+  }
+
+  async copy(row, form) {
+    if (!row) return;
+    const cursor = row.dataset.cursor;
+    try {
+      if (form === "link") await navigator.clipboard.writeText(link(row));
+      else if (form === "markdown") await navigator.clipboard.writeText(await text(`/agents/messages/${cursor}/markdown`));
+      else {
+        const page = JSON.parse(await text(`/api/agents/messages/${cursor}?context=0`));
+        await navigator.clipboard.writeText(JSON.stringify(page.messages[0], null, 2));
+      }
+      this.#tell(`${form === "json" ? "JSON" : form} copied`);
+    } catch {
+      this.#tell("not copied: the browser or the server refused");
+    }
+  }
+
+  #at(row) {
+    if (row === this.#row) return;
+    this.#row = row;
+    if (row) row.append(this.#tools);
+    else this.#tools.remove();
+  }
+
+  #tell(words) {
+    let told = document.getElementById("told");
+    if (!told) {
+      told = document.createElement("p");
+      told.id = "told";
+      told.setAttribute("role", "status");
+      document.body.append(told);
+    }
+    told.textContent = words;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => (told.textContent = ""), 2000);
+  }
+}
