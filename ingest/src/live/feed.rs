@@ -141,7 +141,7 @@ async fn recall_ids(shared: &Shared, base: Cursor, up_to: Cursor) -> Result<(), 
     for (namespace, id, cursor) in newest.iter().rev() {
         ids.note(namespace, *id, *cursor);
     }
-    ids.fill(up_to);
+    ids.fill(up_to, base);
     Ok(())
 }
 

@@ -66,9 +66,10 @@ impl Ids {
         self.known_to.is_some_and(|known_to| known_to.epoch == base.epoch && base <= known_to)
     }
 
-    /// The table told its ids up to here.
-    pub(super) fn fill(&mut self, up_to: Cursor) {
-        self.known_to = Some(up_to);
+    /// The table told its ids up to here, for a ring that begins after `base`. Where that is further on, what lies between is
+    /// neither stored nor followed.
+    pub(super) fn fill(&mut self, up_to: Cursor, base: Cursor) {
+        self.known_to = (base <= up_to).then_some(up_to);
     }
 
     /// The stream was followed up to here, from a position up to which they were known.

@@ -38,7 +38,7 @@ fn a_ring_begins_where_the_ids_below_it_are_known() {
     assert!(!ids.knows(at(0)), "the table was not asked");
     ids.followed(at(50));
     assert!(!ids.knows(at(0)), "what was followed says nothing about what was before");
-    ids.fill(at(100));
+    ids.fill(at(100), at(60));
     assert!(ids.knows(at(60)) && ids.knows(at(100)) && !ids.knows(at(101)));
     ids.followed(at(150));
     assert!(ids.knows(at(150)) && !ids.knows(at(151)), "others may have stored that");
@@ -47,4 +47,8 @@ fn a_ring_begins_where_the_ids_below_it_are_known() {
     assert!(ids.knows(at(150)));
     ids.miss();
     assert!(!ids.knows(at(1)));
+    // Far more is said than stored: the ring begins above what the table knows.
+    ids.fill(at(200), at(300));
+    ids.followed(at(350));
+    assert!(!ids.knows(at(350)), "what was said between 200 and 300 never came here");
 }
