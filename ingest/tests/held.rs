@@ -73,9 +73,14 @@ async fn a_copy_waits_for_its_original_that_another_replica_holds() {
     }
 }
 
-/// The replica that gathers copies is killed with all that it holds: they come again elsewhere, and are decided there.
+/// The replica that gathers copies is killed with all that it holds, or hangs: they come again elsewhere, and are decided
+/// there.
 #[tokio::test(flavor = "multi_thread")]
-async fn copies_that_a_killed_replica_held_are_decided_elsewhere_and_seen_once() {
+async fn copies_that_a_replica_held_which_is_killed_or_hangs_are_decided_elsewhere_and_seen_once() {
+    tokio::join!(decide_elsewhere("-KILL"), decide_elsewhere("-STOP"));
+}
+
+async fn decide_elsewhere(signal: &str) {
     let world = World::start().await;
     // Nothing comes again before that is wanted.
     world.set_ack_wait(Duration::from_secs(60)).await;
@@ -99,7 +104,7 @@ async fn copies_that_a_killed_replica_held_are_decided_elsewhere_and_seen_once()
     let seen = there.until("what is decided", |told| told.messages.len() == 2).await;
     let (running, stop) = world.serve().await;
     let elsewhere = Viewer::start(running.api, Some("1.0")).await;
-    place.signal("-KILL");
+    place.signal(signal);
     world.until(PLACES, 0).await;
     // Of what it held nothing is decided.
     assert_eq!(rows(&world).await, [1]);
@@ -120,6 +125,13 @@ async fn copies_that_a_killed_replica_held_are_decided_elsewhere_and_seen_once()
     let whole: Vec<i64> = expected.into_iter().chain([end]).collect();
     assert_eq!(sequences(&elsewhere.until("everything", is_told).await), whole);
     assert_eq!([sequences(&seen), sequences(&goes_on.until("the rest", is_told).await)].concat(), whole);
+    if signal == "-STOP" {
+        // It goes on, with everything long decided: nothing changes, and its own viewer is told the rest.
+        place.signal("-CONT");
+        assert_eq!(sequences(&there.until("the rest", is_told).await), whole);
+        assert_eq!(world.count(MESSAGES).await, 52);
+        assert_eq!(world.count("SELECT count(*) FROM workflow_comms.dead_letters").await, 0);
+    }
     stop.cancel();
     running.wait().await.expect("stopped");
 }
