@@ -15,6 +15,7 @@ mod fill;
 mod frame;
 mod ids;
 mod metrics;
+mod page;
 mod ring;
 mod runs;
 mod step;
@@ -32,12 +33,12 @@ use tokio_util::sync::CancellationToken;
 use crate::consume::life::Life;
 use crate::cursor::Cursor;
 use crate::filter::Filter;
-use crate::pages::row::Place;
 use crate::settled::Settled;
 use metrics::LiveMetrics;
 use ring::{Limits, Ring};
 
 pub use frame::Frame;
+pub use page::{Page, View};
 pub use runs::RunChanges;
 pub use subscription::Subscription;
 
@@ -91,6 +92,7 @@ struct Shared {
     /// Counts the changes of the ring: viewers wait on it.
     changes: watch::Sender<u64>,
     rows: frame::Rows,
+    pages: page::Pages,
     runs: runs::Changes,
     metrics: LiveMetrics,
     stop: CancellationToken,
@@ -110,6 +112,7 @@ impl Hub {
             fills: Semaphore::new(1),
             changes: watch::Sender::new(0),
             rows: frame::Rows::default(),
+            pages: page::Pages::default(),
             runs: runs::Changes::default(),
             metrics: LiveMetrics::default(),
             stop,
@@ -150,10 +153,16 @@ impl Hub {
         Subscription::new(self.0.clone(), filter, start)
     }
 
-    /// The event that carries the row of a message.
+    /// The event that carries a message.
     #[must_use]
-    pub fn row(&self, frame: &Arc<Frame>, place: Place) -> Bytes {
-        self.0.rows.of(frame, place)
+    pub fn event(&self, frame: &Arc<Frame>, view: View) -> Bytes {
+        frame.event_in(view, &self.0.rows)
+    }
+
+    /// The events that carry the messages of a page.
+    #[must_use]
+    pub fn events(&self, page: &Page, view: View) -> Bytes {
+        page.together(view, &self.0.rows)
     }
 
     /// The runs as they change.

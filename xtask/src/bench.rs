@@ -55,7 +55,7 @@ struct IngestArguments {
     #[command(flatten)]
     part: PartArguments,
     /// Messages of 1 KB in the stream, stored three times in each round
-    #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..))]
+    #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..))]
     messages: u32,
     /// Rows of the run that is exported
     #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..))]

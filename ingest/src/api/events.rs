@@ -24,7 +24,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::session::Session;
 use crate::http::{State, sse};
-use crate::live::{Event, Hub, RunChanges, Start, Subscription};
+use crate::live::{Event, Frame, Hub, Page, RunChanges, Start, Subscription, View};
 use crate::pages;
 use crate::pages::row::Place;
 use crate::read::runs::RunSummary;
@@ -37,13 +37,6 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events are put together up to about this size; a larger one leaves as it is, without being copied. Two of these are what a
 /// connection takes before it writes.
 const TOGETHER: usize = 16 * 1024;
-
-/// What the data of a message is.
-#[derive(Debug, Clone, Copy)]
-enum View {
-    Json,
-    Rows(Place),
-}
 
 /// `GET /api/agents/events`: messages of runs and of the shared channel.
 pub async fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Result<Answer, Problem> {
@@ -63,8 +56,10 @@ pub async fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Resu
     let subscription = Readable { subscription, reader, told: Instant::now() };
     let live = state.live.clone();
     let events = stream::unfold((subscription, live), move |(mut subscription, live)| async move {
-        let event = subscription.next().await?;
-        let bytes = together(&mut subscription, bytes_of(&live, &event, view), &live, view);
+        let bytes = match subscription.next().await? {
+            Told::Page(page) => live.events(&page, view),
+            Told::Event(event) => together(&mut subscription, bytes_of(&live, &event, view), &live, view),
+        };
         Some((bytes, (subscription, live)))
     });
     Ok(event_stream(session, events))
@@ -119,6 +114,13 @@ async fn next_run(changes: &mut RunChanges, viewer: &Viewer) -> Result<Option<Ar
     }
 }
 
+/// What a stream is told.
+enum Told {
+    /// Messages that came together.
+    Page(Arc<Page>),
+    Event(Event),
+}
+
 /// The events of a subscription without messages that may not be read.
 struct Readable {
     subscription: Subscription,
@@ -137,21 +139,27 @@ impl Readable {
         })
     }
 
-    /// The next event; nothing when the process stops, or when it cannot be known any more what may be read.
-    async fn next(&mut self) -> Option<Event> {
+    /// What comes next; nothing when the process stops, or when it cannot be known any more what may be read.
+    async fn next(&mut self) -> Option<Told> {
         loop {
-            let event = match self.subscription.next().await? {
-                Event::Message(frame) if !self.reader.may_read(&frame.stored).await.ok()? => {
-                    if self.told.elapsed() < HEARTBEAT {
-                        continue;
+            self.subscription.ready().await?;
+            let Self { subscription, reader, .. } = self;
+            let is_readable = |frames: &[Arc<Frame>]| frames.iter().all(|frame| reader.is_known_to_read(&frame.stored));
+            let told = match subscription.page_if(is_readable) {
+                Some(page) => Told::Page(page),
+                None => match subscription.next().await? {
+                    Event::Message(frame) if !reader.may_read(&frame.stored).await.ok()? => {
+                        if self.told.elapsed() < HEARTBEAT {
+                            continue;
+                        }
+                        // Where others talk all the time, this is all that is heard.
+                        Told::Event(Event::Heartbeat(frame.cursor))
                     }
-                    // Where others talk all the time, this is all that is heard.
-                    Event::Heartbeat(frame.cursor)
-                }
-                event => event,
+                    event => Told::Event(event),
+                },
             };
             self.told = Instant::now();
-            return Some(event);
+            return Some(told);
         }
     }
 }
@@ -181,10 +189,7 @@ fn view(query: &Query, filter: &Filter) -> Result<View, Problem> {
 
 fn bytes_of(live: &Hub, event: &Event, view: View) -> Bytes {
     match event {
-        Event::Message(frame) => match view {
-            View::Json => frame.event().clone(),
-            View::Rows(place) => live.row(frame, place),
-        },
+        Event::Message(frame) => live.event(frame, view),
         Event::CaughtUp(cursor) => sse::named("caught_up", Some(cursor), &json!({ "cursor": cursor.to_string() })),
         Event::Heartbeat(cursor) => sse::heartbeat(cursor),
         Event::Reset { reason, cursor } => {

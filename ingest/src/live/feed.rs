@@ -14,7 +14,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Shared;
-use super::ring::Ring;
 use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::read;
@@ -74,7 +73,7 @@ pub(super) async fn follow(shared: &Shared, jetstream: &jetstream::Context) {
         let ended = follow_one(shared, jetstream, &mut settled).await;
         let followed_to = shared.change(|ring| {
             let head = ring.is_open().then(|| ring.head());
-            *ring = Ring::closed(super::Limits::DEFAULT);
+            ring.close();
             head
         });
         if let Some(head) = followed_to {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use message::Message;
 use serde_json::Value;
 
+use super::page::View;
 use crate::api::event;
 use crate::cursor::Cursor;
 use crate::http::sse;
@@ -47,6 +48,14 @@ impl Frame {
     #[must_use]
     pub fn event(&self) -> &Bytes {
         &self.rendered().0
+    }
+
+    /// The event that carries it in a view.
+    pub(super) fn event_in(self: &Arc<Self>, view: View, rows: &Rows) -> Bytes {
+        match view {
+            View::Json => self.event().clone(),
+            View::Rows(place) => rows.of(self, place),
+        }
     }
 
     /// Its JSON, see [`event::data`].

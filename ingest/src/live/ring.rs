@@ -45,6 +45,8 @@ struct Entry {
 pub(super) struct Ring {
     limits: Limits,
     open: bool,
+    /// How often it was opened or closed.
+    opening: u64,
     /// Whether everything that the stream held when it opened has come.
     filled: bool,
     entries: VecDeque<Entry>,
@@ -77,8 +79,9 @@ pub(super) fn expected_weight(bytes: u64) -> u64 {
 
 /// How many entries one look passes over: the lock is held meanwhile.
 const LONGEST_LOOK: usize = 4_096;
-/// How many frames one look takes along.
+/// How many frames one look takes along, and about how many bytes.
 const MOST_FRAMES: usize = 64;
+const MOST_BYTES: usize = 256 << 10;
 
 impl Ring {
     /// A ring that nothing was said into yet and that nobody may be served from.
@@ -86,6 +89,7 @@ impl Ring {
         Self {
             limits,
             open: false,
+            opening: 0,
             filled: false,
             entries: VecDeque::new(),
             base: Cursor::default(),
@@ -98,7 +102,17 @@ impl Ring {
 
     /// Starts anew after a position.
     pub(super) fn open(&mut self, base: Cursor) {
-        *self = Self { open: true, base, head: base, ..Self::closed(self.limits) };
+        *self = Self { open: true, base, head: base, opening: self.opening + 1, ..Self::closed(self.limits) };
+    }
+
+    /// Forgets everything; nobody may be served from it until it is opened.
+    pub(super) fn close(&mut self) {
+        *self = Self { opening: self.opening + 1, ..Self::closed(self.limits) };
+    }
+
+    /// Another number after each time that it was opened or closed: what was found in it before holds no more.
+    pub(super) fn opening(&self) -> u64 {
+        self.opening
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -195,6 +209,7 @@ impl Ring {
             return None;
         }
         let mut found = Found { reached: position, ..Found::default() };
+        let mut bytes = 0;
         let start = self.entries.partition_point(|entry| entry.frame.cursor <= position);
         for entry in self.entries.range(start..).take(LONGEST_LOOK) {
             if entry.verdict != Verdict::Dropped && filter.matches(&entry.frame.stored) {
@@ -203,9 +218,10 @@ impl Ring {
                     return Some(found);
                 }
                 found.frames.push(entry.frame.clone());
+                bytes += entry.weight;
             }
             found.reached = entry.frame.cursor;
-            if found.frames.len() == MOST_FRAMES {
+            if found.frames.len() == MOST_FRAMES || bytes >= MOST_BYTES {
                 return Some(found);
             }
         }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::fill;
+use super::page::Page;
 use super::step::{self, Step};
 use super::{Event, Frame, Shared, Start};
 use crate::cursor::Cursor;
@@ -44,6 +45,8 @@ pub struct Subscription {
     told: Cursor,
     /// Up to here this replica chose what it is shown, of what is kept: nothing it could have expected is missing there.
     chosen_to: Cursor,
+    /// What the ring held, and how many of its messages were told. While there is one, nothing else is in hand.
+    page: Option<(Arc<Page>, usize)>,
     in_hand: VecDeque<Event>,
     caught_up: bool,
     degraded: bool,
@@ -78,6 +81,7 @@ impl Subscription {
             position: Cursor::default(),
             told: Cursor::default(),
             chosen_to: Cursor::default(),
+            page: None,
             in_hand: VecDeque::new(),
             caught_up: false,
             degraded: false,
@@ -95,22 +99,45 @@ impl Subscription {
 
     /// The next event, where it was found together with the last one, and where it is wanted.
     pub fn in_hand_if(&mut self, is_wanted: impl FnOnce(&Event) -> bool) -> Option<Event> {
-        let event = if is_wanted(self.in_hand.front()?) { self.in_hand.pop_front()? } else { return None };
+        let event = match self.page.take() {
+            Some((page, told)) => {
+                let event = Event::Message(page.frames()[told].clone());
+                let is_wanted = is_wanted(&event);
+                let told = told + usize::from(is_wanted);
+                self.page = (told < page.frames().len()).then_some((page, told));
+                if is_wanted { event } else { return None }
+            }
+            None if is_wanted(self.in_hand.front()?) => self.in_hand.pop_front()?,
+            None => return None,
+        };
         if let Event::Message(frame) = &event {
             self.told = frame.cursor;
         }
         Some(event)
     }
 
+    /// All that was found in the ring together, where none of it was told yet and all of it is wanted.
+    pub fn page_if(&mut self, is_wanted: impl FnOnce(&[Arc<Frame>]) -> bool) -> Option<Arc<Page>> {
+        let (page, _) = self.page.take_if(|(page, told)| *told == 0 && is_wanted(page.frames()))?;
+        self.told = page.frames().last().map_or(self.told, |last| last.cursor);
+        Some(page)
+    }
+
     /// The next event; nothing when the process stops. Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Event> {
+        self.ready().await?;
+        self.in_hand_if(|_| true)
+    }
+
+    /// Waits until there is something to tell; nothing when the process stops.
+    pub async fn ready(&mut self) -> Option<()> {
         loop {
             if self.shared.stop.is_cancelled() {
                 return None;
             }
-            if let Some(event) = self.in_hand_if(|_| true) {
+            if self.has_something() {
                 self.heartbeat_at = Instant::now() + HEARTBEAT;
-                return Some(event);
+                return Some(());
             }
             // Seen before looking: what changes from here on wakes the wait below.
             self.changes.mark_unchanged();
@@ -120,10 +147,14 @@ impl Subscription {
                 Some(start) => Box::pin(self.begin(start, watermark)).await,
                 None => self.advance(watermark).await,
             };
-            if self.in_hand.is_empty() {
+            if !self.has_something() {
                 self.wait(wait).await?;
             }
         }
+    }
+
+    fn has_something(&self) -> bool {
+        self.page.is_some() || !self.in_hand.is_empty()
     }
 
     /// Finds the position to start from.
@@ -190,7 +221,7 @@ impl Subscription {
 
     /// One step; tells what to wait for when there is nothing to do.
     async fn advance(&mut self, watermark: Cursor) -> Wait {
-        let step = step::next(&self.shared.ring(), watermark, self.position, &self.filter);
+        let Some(step) = self.step(watermark) else { return Wait::Nothing };
         if !matches!(step, Step::Undecided) {
             self.undecided_since = None;
         }
@@ -199,7 +230,6 @@ impl Subscription {
                 self.position = found.reached;
                 // It goes on: what holds it up next is told anew.
                 self.degraded = false;
-                self.in_hand.extend(found.frames.into_iter().map(Event::Message));
                 Wait::Nothing
             }
             Step::Table { up_to } => {
@@ -237,6 +267,22 @@ impl Subscription {
                 if patient { Wait::Until(since + PATIENCE) } else { self.degrade(Wait::Ring) }
             }
             Step::BelowRing => self.fill().await,
+        }
+    }
+
+    /// Takes what the ring holds next, or tells what else to do.
+    fn step(&mut self, watermark: Cursor) -> Option<Step> {
+        let next = self.shared.pages.next(&self.shared.ring(), watermark, self.position, &self.filter);
+        match next {
+            Ok(page) => {
+                self.position = page.reached();
+                self.page = Some((page, 0));
+                // It goes on: what holds it up next is told anew.
+                self.degraded = false;
+                self.undecided_since = None;
+                None
+            }
+            Err(step) => Some(step),
         }
     }
 

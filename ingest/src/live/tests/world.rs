@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::Frame;
+use super::super::page::Pages;
 use super::super::ring::{Limits, OWN_WEIGHT, Ring};
 use super::super::step::{self, Step};
 use crate::cursor::Cursor;
@@ -46,6 +47,7 @@ pub(super) struct World {
     stream: Vec<Published>,
     delivered: usize,
     pub(super) ring: Ring,
+    pages: Pages,
     /// What was committed when the ring opened.
     settled: i64,
     watermark: i64,
@@ -83,7 +85,17 @@ impl World {
     pub(super) fn new() -> Self {
         let mut ring = Ring::closed(Limits { frames: RING_FRAMES, bytes: usize::MAX });
         ring.open(at(0));
-        Self { stream: vec![], delivered: 0, ring, settled: 0, watermark: 0, viewers: vec![], serial: 0, unmarked: vec![] }
+        Self {
+            stream: vec![],
+            delivered: 0,
+            ring,
+            pages: Pages::default(),
+            settled: 0,
+            watermark: 0,
+            viewers: vec![],
+            serial: 0,
+            unmarked: vec![],
+        }
     }
 
     pub(super) fn limit_bytes(&mut self, frames: usize) {
@@ -118,7 +130,7 @@ impl World {
                 self.delivered = usize::try_from(start - 1).unwrap();
                 self.ring.open(at(start - 1));
             }
-            Op::Close => self.ring = Ring::closed(Limits { frames: RING_FRAMES, bytes: usize::MAX }),
+            Op::Close => self.ring.close(),
             Op::Subscribe { wants, after } => {
                 let start = at(i64::try_from(after.index(self.stream.len() + 1)).unwrap());
                 self.viewers.push(Viewer { filter: filter(*wants), start, position: start, seen: vec![] });
@@ -159,8 +171,17 @@ impl World {
 
     fn view(&mut self, index: usize) -> bool {
         let viewer = &self.viewers[index];
-        let (cursors, position) = match step::next(&self.ring, at(self.watermark), viewer.position, &viewer.filter) {
-            Step::Ring(found) => (found.frames.iter().map(|frame| frame.cursor).collect::<Vec<_>>(), found.reached),
+        let cursors = |frames: &[Arc<Frame>]| frames.iter().map(|frame| frame.cursor).collect::<Vec<_>>();
+        let next = self.pages.next(&self.ring, at(self.watermark), viewer.position, &viewer.filter);
+        let step = match next {
+            Ok(page) => {
+                let (cursors, position) = (cursors(page.frames()), page.reached());
+                return self.seen(index, cursors, position);
+            }
+            Err(step) => step,
+        };
+        let (cursors, position) = match step {
+            Step::Ring(found) => (cursors(&found.frames), found.reached),
             Step::Table { up_to } => {
                 assert!(up_to <= at(self.watermark), "the table is read up to the watermark only");
                 let page: Vec<Cursor> =
@@ -170,6 +191,10 @@ impl World {
             }
             Step::Idle | Step::Filling | Step::Undecided | Step::BelowRing => return false,
         };
+        self.seen(index, cursors, position)
+    }
+
+    fn seen(&mut self, index: usize, cursors: Vec<Cursor>, position: Cursor) -> bool {
         let viewer = &mut self.viewers[index];
         assert!(position > viewer.position, "each step moves the viewer");
         viewer.position = position;
