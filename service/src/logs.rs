@@ -10,6 +10,10 @@ use tracing_subscriber::{fmt, registry};
 
 const DEFAULT_FILTER: &str = "info";
 
+/// Libraries that tell what they carry, and the most that is logged of each whatever the filter says: below it are bodies of
+/// messages, and values of rows. What somebody said is never logged.
+const MOST: [(&str, LevelFilter); 2] = [("async_nats", LevelFilter::DEBUG), ("tokio_postgres", LevelFilter::INFO)];
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -60,7 +64,19 @@ fn read_filter(filter: &str) -> Result<Targets, String> {
             None => targets.with_targets(read),
         };
     }
-    Ok(if targets.default_level().is_some() { targets } else { targets.with_default(LevelFilter::INFO) })
+    let targets = if targets.default_level().is_some() { targets } else { targets.with_default(LevelFilter::INFO) };
+    Ok(without_bodies(&targets))
+}
+
+fn without_bodies(targets: &Targets) -> Targets {
+    let default = targets.default_level().unwrap_or(LevelFilter::INFO);
+    // What the filter says of any part of a library takes the place of what is said of the whole.
+    let whole = MOST.map(|(library, most)| (library.to_owned(), default.min(most)));
+    let named = targets.iter().map(|(target, level)| {
+        let most = MOST.iter().find(|(library, _)| target.starts_with(library)).map_or(level, |(_, most)| *most);
+        (target.to_owned(), level.min(most))
+    });
+    Targets::new().with_default(default).with_targets(whole).with_targets(named)
 }
 
 /// Starts logging. A filter that cannot be read means `info`, told in the first line: logs are no reason to refuse work.

@@ -26,6 +26,19 @@ fn a_filter_is_a_level_or_levels_by_module() {
 }
 
 #[test]
+fn no_filter_shows_what_libraries_carry() {
+    for filter in
+        ["trace", "trace,async_nats=trace,tokio_postgres=trace", "async_nats::connection=trace,tokio_postgres::query=debug,trace"]
+    {
+        check(filter, "async_nats::connection", LevelFilter::DEBUG);
+        check(filter, "tokio_postgres::query", LevelFilter::INFO);
+        check(filter, "ingest::consume", LevelFilter::TRACE);
+    }
+    check("error", "tokio_postgres::query", LevelFilter::ERROR);
+    check("error,tokio_postgres=warn", "tokio_postgres::query", LevelFilter::WARN);
+}
+
+#[test]
 fn a_filter_that_cannot_be_read_says_which_part() {
     for filter in ["info,sidecar=loud", "sidecar=debug=info"] {
         let part = filter.rsplit(',').next().unwrap();
