@@ -90,7 +90,7 @@ function age() {
   }
 }
 
-// The stream has no positions: what a break made it miss is on a fresh page.
+// The stream has no positions: what was missed while it was not open is on a fresh page.
 async function refresh() {
   const answer = await fetch(location.href).catch(() => null);
   if (!answer?.ok || answer.redirected) return;
@@ -104,7 +104,7 @@ updated.addEventListener("click", () => {
 });
 setInterval(age, 5000);
 help();
-if (table.dataset.stream) new Stream(table.dataset.stream, "", { run: (data) => update(parse(data)), reopened: refresh }).open();
+if (table.dataset.stream) new Stream(table.dataset.stream, "", { run: (data) => update(parse(data)), opened: refresh }).open();
 else Stream.still();
 const channel = new Channel();
 if (channel.isThere) channel.follow();

@@ -16,8 +16,8 @@ export class Stream {
   #before = false;
   #chip = new Chip();
 
-  // `handlers` maps names of events to functions of (data, id). A stream without positions also has `reopened`, which fetches
-  // what a break made it miss.
+  // `handlers` maps names of events to functions of (data, id). A stream without positions also has `opened`, which fetches what
+  // was missed: in a break, or between the making of the page and the first opening.
   constructor(url, after, handlers) {
     this.#url = url;
     this.#after = after;
@@ -68,12 +68,11 @@ export class Stream {
   }
 
   #opened() {
-    const first = !this.#before;
     this.#before = true;
     // A stream with positions says itself when everything was told.
-    if (!this.#handlers.reopened) return this.#chip.show("opening", "Catching up");
+    if (!this.#handlers.opened) return this.#chip.show("opening", "Catching up");
     this.#chip.show("live", "Live");
-    if (!first) this.#handlers.reopened();
+    this.#handlers.opened();
   }
 
   #failed(source) {

@@ -9,6 +9,7 @@
 
 mod api;
 mod breaks;
+mod changes;
 mod crashes;
 mod days;
 mod discarded;

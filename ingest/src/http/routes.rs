@@ -118,7 +118,8 @@ pub static ROUTES: &[Route] = &[
         path: "/api/agents/runs/events",
         alias: None,
         summary: "Runs as they change, live",
-        description: "Server-sent events of name `run`. There is no position: a reader that connects again loads the list again.",
+        description: "Server-sent events of name `run`. There is no position: a reader loads the list when it has connected, each \
+            time, and then misses nothing.",
         parameters: &[&[p::VIEW]],
         body: Body::Events("Run"),
         problems: &[],

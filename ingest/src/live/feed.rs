@@ -115,6 +115,7 @@ async fn follow_one(
             ring.fill();
         }
     });
+    shared.runs.begin_after(base);
     tracing::info!(ring.base = %base, "live");
     loop {
         let Err(error) = read(shared, &mut reader, &mut following, known).await else { return Ok(()) };

@@ -2,7 +2,8 @@
 //!
 //! A change is told when the table holds it, at most once a tick for a run however much it says, and again when silence
 //! alone may have changed how the run stands. There is no cursor: a listener that misses something is ended, and loads the
-//! list again.
+//! list again. So is one that was there before the stream was followed, or when a part of it was passed over: others may have
+//! stored that part, and nothing of it is ever read here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,16 +38,24 @@ const fn after_micros(micros: i64) -> Duration {
 #[derive(Debug)]
 pub(super) struct Changes {
     pending: Mutex<Pending>,
-    told: broadcast::Sender<Arc<RunSummary>>,
+    /// Replaced when its listeners are to load the list again.
+    told: Mutex<broadcast::Sender<Arc<RunSummary>>>,
 }
 
 /// Runs that changed, until that is told. Pure: it is handed the time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pending {
     changed: HashMap<RunKey, Cursor>,
     /// When a run said something last, and how many silences were told since.
     silent: HashMap<RunKey, (Instant, usize)>,
+    /// How far the stream was read.
+    read_to: Cursor,
+    /// Up to here something was passed over: lists are whole again once the table holds it.
+    passed_to: Option<Cursor>,
 }
+
+/// Below it there is nothing that could be passed over.
+const BEGINNING: Cursor = Cursor { epoch: 1, sequence: 0 };
 
 /// A listener.
 #[derive(Debug)]
@@ -67,13 +76,19 @@ impl RunChanges {
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { pending: Mutex::default(), told: broadcast::Sender::new(BACKLOG) }
+        Self { pending: Mutex::default(), told: Mutex::new(broadcast::Sender::new(BACKLOG)) }
+    }
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self { changed: HashMap::new(), silent: HashMap::new(), read_to: BEGINNING, passed_to: None }
     }
 }
 
 impl Changes {
     pub(super) fn listen(&self, stop: CancellationToken) -> RunChanges {
-        RunChanges { receiver: self.told.subscribe(), stop }
+        RunChanges { receiver: self.told().subscribe(), stop }
     }
 
     pub(super) fn note(&self, changed: Vec<(RunKey, Cursor)>) {
@@ -82,6 +97,31 @@ impl Changes {
         for (key, cursor) in changed {
             pending.note(key, cursor, now);
         }
+    }
+
+    /// The stream was read up to here.
+    pub(super) fn read_to(&self, position: Cursor) {
+        self.pending().read_to(position);
+    }
+
+    /// The stream is read from here on.
+    pub(super) fn begin_after(&self, position: Cursor) {
+        self.pending().begin_after(position);
+    }
+
+    /// Ends every listener.
+    fn end_listeners(&self) {
+        let ended = std::mem::replace(&mut *self.told(), broadcast::Sender::new(BACKLOG));
+        if ended.receiver_count() > 0 {
+            tracing::info!(
+                listeners = ended.receiver_count(),
+                "a part of the stream was not read here: lists of runs are loaded again"
+            );
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, broadcast::Sender<Arc<RunSummary>>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -94,6 +134,22 @@ impl Pending {
         self.silent.insert(key.clone(), (now, 0));
         let last = self.changed.entry(key).or_insert(cursor);
         *last = cursor.max(*last);
+    }
+
+    pub(super) fn read_to(&mut self, position: Cursor) {
+        self.read_to = self.read_to.max(position);
+    }
+
+    pub(super) fn begin_after(&mut self, position: Cursor) {
+        if position > self.read_to {
+            self.passed_to = self.passed_to.max(Some(position));
+            self.read_to = position;
+        }
+    }
+
+    /// Whether something was passed over that the table holds by now: told once.
+    pub(super) fn take_passed(&mut self, watermark: Cursor) -> bool {
+        self.passed_to.take_if(|position| *position <= watermark).is_some()
     }
 
     /// The runs to tell of now: those whose last change the table holds.
@@ -121,15 +177,19 @@ pub(super) async fn publish(shared: &Shared) {
     loop {
         tick.tick().await;
         let watermark = shared.settled.borrow().watermark;
+        if shared.runs.pending().take_passed(watermark) {
+            shared.runs.end_listeners();
+        }
         let keys = shared.runs.pending().take(watermark, BATCH, Instant::now());
-        if keys.is_empty() || shared.runs.told.receiver_count() == 0 {
+        if keys.is_empty() || shared.runs.told().receiver_count() == 0 {
             continue;
         }
         match read::runs::by_keys(&shared.pool, &keys).await {
             Ok(runs) => {
+                let told = shared.runs.told().clone();
                 for run in runs {
                     // An error only says that the last listener left meanwhile.
-                    drop(shared.runs.told.send(Arc::new(run)));
+                    drop(told.send(Arc::new(run)));
                 }
             }
             Err(error) => {

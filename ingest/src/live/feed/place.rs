@@ -89,8 +89,12 @@ pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
     let mut changed_runs = Vec::new();
     let now = OffsetDateTime::now_utc();
     let mut ids = shared.ids();
-    shared.change(|ring| {
+    let mut passed_over = None;
+    let head = shared.change(|ring| {
         for place in places {
+            if let Place::Shown { hole, .. } | Place::Nothing { hole, .. } = &place {
+                passed_over = hole.or(passed_over);
+            }
             match place {
                 Place::Shown { hole, frame, uncertain } => {
                     begin_anew(ring, &mut ids, hole);
@@ -119,8 +123,13 @@ pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
         if caught_up {
             ring.fill();
         }
+        ring.head()
     });
+    if let Some(position) = passed_over {
+        shared.runs.begin_after(position);
+    }
     shared.runs.note(changed_runs);
+    shared.runs.read_to(head);
 }
 
 fn begin_anew(ring: &mut Ring, ids: &mut Ids, after: Option<Cursor>) {

@@ -49,3 +49,23 @@ fn one_tick_takes_no_more_than_it_may() {
     assert_eq!(pending.take(at(1), 2, now).len(), 2);
     assert_eq!(pending.take(at(1), 2, now).len(), 1);
 }
+
+#[test]
+fn what_was_passed_over_is_told_once_when_the_table_holds_it_and_what_was_read_is_not() {
+    let mut pending = Pending::default();
+    // The whole stream is read.
+    pending.begin_after(at(0));
+    assert!(!pending.take_passed(at(0)));
+    pending.read_to(at(10));
+    pending.begin_after(at(7));
+    assert!(!pending.take_passed(at(10)));
+    pending.begin_after(at(20));
+    pending.begin_after(at(15));
+    assert!(!pending.take_passed(at(19)));
+    assert!(pending.take_passed(at(20)));
+    assert!(!pending.take_passed(at(21)));
+    // What another life of the stream was passed over for is settled when the new one is.
+    pending.begin_after(Cursor { epoch: 2, sequence: 0 });
+    assert!(!pending.take_passed(at(99)));
+    assert!(pending.take_passed(Cursor { epoch: 2, sequence: 0 }));
+}
