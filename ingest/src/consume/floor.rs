@@ -39,6 +39,9 @@ const WELL: Duration = Duration::from_secs(10);
 const CLEAN: Duration = Duration::from_secs(60);
 /// How often it is told that the stream is about to discard what is not stored yet.
 const WARN: Duration = Duration::from_secs(3_600);
+/// How long the server may take to answer: what was asked of one that was stopping is never answered, and nothing is shown
+/// while a look is open.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// From which share of what the stream may hold that is told.
 const FULL: f64 = 0.5;
 
@@ -94,8 +97,8 @@ impl Floor {
         let life = self.storing.life.clone();
         // What was handed out before the stream is asked: the stream cannot end below it.
         let (epoch, high) = life.seen();
-        let durable = self.durable.get_info().await.map_err(|error| TickError::Stream(Box::new(error)))?;
-        let info = self.stream.get_info().await.map_err(|error| TickError::Stream(Box::new(error)))?;
+        let durable = within(self.durable.get_info()).await?;
+        let info = within(self.stream.get_info()).await?;
         self.storing.metrics.lag(durable.num_pending, durable.num_ack_pending, self.extender.oldest());
         self.storing.metrics.stream(info.state.first_sequence, info.state.last_sequence);
         let began = Instant::now();
@@ -285,6 +288,14 @@ impl Floor {
         }
         Ok(())
     }
+}
+
+/// What the server answers, in time.
+async fn within<T, E: std::error::Error + Send + Sync + 'static>(
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, TickError> {
+    let answer = tokio::time::timeout(PATIENCE, answer).await.map_err(|error| TickError::Stream(Box::new(error)))?;
+    answer.map_err(|error| TickError::Stream(Box::new(error)))
 }
 
 /// Whether a life has a successor for so long that whatever was held of it is stored.
