@@ -25,6 +25,7 @@ mod memory;
 mod metrics;
 mod once;
 mod orders;
+mod quiet;
 mod read;
 mod replayed;
 mod serving;

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use neighbours::Postgres;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 
 use crate::viewer::Viewer;
-use crate::world::{Replica, World};
+use crate::world::{DEADLINE, Replica, World};
 
 const MESSAGES: &str = "SELECT count(*) FROM workflow_comms.agent_messages";
 const SUBJECT: &str = "workflow.demo.build.u-1.agent.a.message";
@@ -101,5 +103,40 @@ async fn memory_is_bounded_and_flat_while_postgresql_or_nats_is_away() {
     assert!(after < MOST, "{figures:?} MiB");
     assert!(without_postgres < middle + CHANCE, "{figures:?} MiB");
     assert!(after < stored + CHANCE, "{figures:?} MiB");
+    assert!(replica.child.try_wait().expect("a status").is_none(), "the replica ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_run_is_exported_in_the_memory_of_a_short_one() {
+    const ROWS: u32 = 20_000;
+    let world = World::start().await;
+    let mut replica = world.replica("export");
+    let api: SocketAddr = replica.api().await.parse().expect("an address");
+    for first in (0..ROWS).step_by(1_000) {
+        world.publish_numbered(first..first + 1_000).await;
+    }
+    world.until("SELECT watermark FROM workflow_comms.stream_epochs", ROWS.into()).await;
+    // Longer than they were when they were stored: what is measured is reading.
+    let sql = "UPDATE workflow_comms.agent_messages SET content = content || ' ' || repeat('x', 8000)";
+    world.sql.execute(sql, &[]).await.expect("longer rows");
+    let before = account(&replica, "VmHWM");
+
+    let mut stream = TcpStream::connect(api).await.expect("connected");
+    let request = "GET /api/agents/runs/u-1/export.jsonl HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut lines = BufReader::with_capacity(1 << 16, stream).lines();
+    let (mut bytes, mut numbers) = (0_u64, 0..ROWS);
+    while let Some(line) = tokio::time::timeout(DEADLINE, lines.next_line()).await.expect("in time").expect("read") {
+        if line.starts_with('{') {
+            let number = numbers.next().expect("no more than there are");
+            assert!(line.contains(&format!("\"number {number} xxx")), "number {number} is missing");
+            bytes += line.len() as u64;
+        }
+    }
+    assert!(numbers.is_empty(), "the export ends before {numbers:?}");
+    let after = account(&replica, "VmHWM");
+    eprintln!("memory: {} MiB exported; {} MiB before, {} MiB at most", bytes >> 20, before >> 20, after >> 20);
+    assert!(bytes > 3 * CHANCE, "{bytes} bytes are too few to tell");
+    assert!(after < before + CHANCE, "{} MiB before, {} MiB at most", before >> 20, after >> 20);
     assert!(replica.child.try_wait().expect("a status").is_none(), "the replica ended");
 }

@@ -1,5 +1,6 @@
 //! What an operator is told, and that it is written down.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,7 +10,11 @@ use crate::world::World;
 const HEAD: &str = "# Metrics of ingest\n\n\
     `/metrics` on the admin port (9090) shows them; `/readyz` there says what is not well, each condition with its reason. Worth\n\
     an alert are the lag, the backlog (what is not stored yet fills half of the stream), dead letters, discarded messages, days\n\
-    ahead below 2, and store failures that go on. This page is made from the program.\n\n";
+    ahead below 2, and store failures that go on: `manifests/monitoring` has them ([more](keeping.md#alerts)). This page is made\n\
+    from the program.\n\n";
+
+/// The labels that there may be. Each has few values, known beforehand: runs, namespaces, agents and users are in none.
+const LABELS: [&str; 9] = ["class", "code", "le", "outcome", "reason", "result", "resume", "review", "route"];
 
 async fn scrape(admin: std::net::SocketAddr) -> String {
     let mut stream = tokio::net::TcpStream::connect(admin).await.expect("connected");
@@ -21,6 +26,13 @@ async fn scrape(admin: std::net::SocketAddr) -> String {
 
 fn page(text: &str) -> String {
     format!("{HEAD}{}", service::metrics::table(text))
+}
+
+/// The names of labels.
+fn labels(text: &str) -> BTreeSet<&str> {
+    let series = text.lines().filter(|line| !line.starts_with('#'));
+    let within = series.filter_map(|line| Some(line.split_once('{')?.1.rsplit_once('}')?.0));
+    within.flat_map(|labels| labels.split(',')).map(|label| label.split_once('=').expect("a label").0).collect()
 }
 
 fn value(text: &str, name: &str) -> f64 {
@@ -36,6 +48,11 @@ async fn the_page_of_metrics_is_what_the_program_tells() {
     world.publish("workflow.demo.build.u-1.agent.a.message", "no JSON").await;
     world.until("SELECT watermark FROM workflow_comms.stream_epochs", 31).await;
     let text = scrape(running.admin).await;
+    let unknown: Vec<&str> = labels(&text).into_iter().filter(|label| !LABELS.contains(label)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    for said in ["demo", "build", "u-1", "number"] {
+        assert!(!text.contains(&format!("\"{said}")), "a label holds what was said: {said}");
+    }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ingest-metrics.md");
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     if written != page(&text) {

@@ -211,3 +211,6 @@ fn event_stream(session: Session, events: impl Stream<Item = Bytes> + Send + 'st
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     answer
 }
+
+#[cfg(test)]
+mod tests;
