@@ -30,6 +30,9 @@ function find(run) {
 function update(row) {
   const run = row.dataset.run;
   const present = find(run);
+  const known = present ?? waiting.get(run);
+  // A fresh page was made while the stream went on.
+  if (known && isAfter(known.dataset.last, row.dataset.last)) return;
   if (present) {
     if (present.dataset.last !== row.dataset.last) moved.add(run);
     // The cells alone: the row keeps its place, and the focus what it was on.

@@ -1,6 +1,6 @@
 //! The real neighbours of agent-comms, for the demo and the tests: NATS with `JetStream`, `PostgreSQL`, Chromium, `curl`, a
-//! Kubernetes API server with Argo's kinds, kustomize, the certificates between them, and what a pod's sidecar stands on: directories, disks, a clock, a
-//! network.
+//! Kubernetes API server with Argo's kinds, kustomize, `promtool`, the certificates between them, and what a pod's sidecar
+//! stands on: directories, disks, a clock, a network.
 //!
 //! A neighbour that is installed is used; one that is missing is fetched once into the user's cache directory, without
 //! root. Every server runs on loopback, on a free port, in a directory of its own, and ends with the process that started
@@ -22,6 +22,7 @@ pub mod pod;
 pub mod port;
 pub mod postgres;
 pub mod process;
+pub mod promtool;
 pub mod proxy;
 
 mod directory;

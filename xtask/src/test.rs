@@ -55,6 +55,7 @@ fn fetch_neighbours() -> anyhow::Result<()> {
     neighbours::argo::definitions()?;
     neighbours::clock::fetch()?;
     neighbours::curl::fetch()?;
+    neighbours::promtool::program()?;
     neighbours::chromium::fetch()
 }
 
