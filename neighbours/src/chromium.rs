@@ -63,6 +63,12 @@ impl Chromium {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The driver's process; the browsers are among its descendants.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The capabilities with which a session must be asked for. Each session has a fresh profile.
     #[must_use]
     pub fn capabilities(&self) -> Map<String, Value> {

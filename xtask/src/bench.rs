@@ -7,6 +7,7 @@ mod injector;
 mod lines;
 mod live;
 mod messages;
+mod pages;
 mod place;
 mod proc;
 mod report;
@@ -47,6 +48,11 @@ enum Part {
     ///
     /// Each figure stands beside that of hyper writing the very same frames, made beforehand, for the same messages. Medians.
     Live(PartArguments),
+    /// Measures the page of a long run in Chromium: first paint, the longest task while it is scrolled and while messages arrive,
+    /// and the memory of its tab
+    ///
+    /// 100,000 messages of one run. There is no yardstick: the bars are in milliseconds. Medians.
+    Pages(PartArguments),
 }
 
 /// Arguments of `ingest`.
@@ -116,6 +122,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let rounds = if arguments.quick { 1 } else { arguments.rounds };
             let divisor = if arguments.quick { 10 } else { 1 };
             (runtime.block_on(live::run(live::Scale { rounds, divisor }))?, "ingest", arguments)
+        }
+        Part::Pages(arguments) => {
+            if !arguments.no_build {
+                build_ingest()?;
+            }
+            let rounds = if arguments.quick { 1 } else { arguments.rounds };
+            let divisor = if arguments.quick { 10 } else { 1 };
+            (runtime.block_on(pages::run(rounds, divisor))?, "ingest", arguments)
         }
     };
     report::show(&rows, measured)?;

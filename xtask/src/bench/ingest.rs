@@ -111,12 +111,12 @@ async fn ingest_insert(place: &mut Place, scale: Scale, rows: &mut Rows) -> Resu
             place.forget_lives().await?;
         }
         place.checkpoint().await?;
-        let before = place.cpu_times()?;
+        let before = place.cpu_times();
         let mut replica = place.ingest().await?;
         row.value(place.acknowledged(&mut replica).await?);
         if number == 0 {
             let own = proc::cpu_time(replica.id())?;
-            for (row, time) in rows.cpu.iter_mut().zip([own].into_iter().chain(since(before, place.cpu_times()?))) {
+            for (row, time) in rows.cpu.iter_mut().zip([own].into_iter().chain(since(before, place.cpu_times()))) {
                 row.value(per_row(time, scale));
             }
         }
@@ -131,11 +131,11 @@ async fn bare_insert(place: &mut Place, scale: Scale, bare: &mut Commanded, rows
     let count = scale.messages as f64;
     for (number, row) in [&mut rows.insert, &mut rows.redelivered, &mut rows.unacknowledged].into_iter().enumerate() {
         place.checkpoint().await?;
-        let (own, before) = (proc::cpu_time(bare.id())?, place.cpu_times()?);
+        let (own, before) = (proc::cpu_time(bare.id())?, place.cpu_times());
         row.bare(count / seconds(bare)?);
         if number == 0 {
             let own = proc::cpu_time(bare.id())?.saturating_sub(own);
-            for (row, time) in rows.cpu.iter_mut().zip([own].into_iter().chain(since(before, place.cpu_times()?))) {
+            for (row, time) in rows.cpu.iter_mut().zip([own].into_iter().chain(since(before, place.cpu_times()))) {
                 row.bare(per_row(time, scale));
             }
         }
