@@ -20,8 +20,17 @@ const MOST: u64 = (256 << 20) + CHANCE;
 
 /// How long a neighbour is away.
 fn outage() -> Duration {
-    let is_soak = std::env::var_os("AGENT_COMMS_SOAK").is_some();
-    if is_soak { Duration::from_secs(600) } else { Duration::from_secs(12) }
+    if is_soak() { Duration::from_secs(600) } else { Duration::from_secs(12) }
+}
+
+/// Between eight messages and the next: some 25 MiB a second, or 3, so that what is said in ten minutes is also stored in a
+/// while.
+fn pause() -> Duration {
+    if is_soak() { Duration::from_secs(1) } else { Duration::from_millis(120) }
+}
+
+fn is_soak() -> bool {
+    std::env::var_os("AGENT_COMMS_SOAK").is_some()
 }
 
 /// A line of the kernel's account of a process, in bytes.
@@ -46,8 +55,7 @@ async fn publish_for(world: &World, duration: Duration, published: &mut i64) {
             for ack in at_once.drain(..) {
                 ack.await.expect("acknowledged");
             }
-            // So that ten minutes fit into the stream: some 25 MiB a second.
-            tokio::time::sleep(Duration::from_millis(120)).await;
+            tokio::time::sleep(pause()).await;
         }
     }
     for ack in at_once {
@@ -78,7 +86,7 @@ async fn memory_is_bounded_and_flat_while_postgresql_or_nats_is_away() {
     }
     postgres.start_again().await.expect("started");
     world.sql = postgres.connect(&world.database).await.expect("a connection");
-    world.until(MESSAGES, published).await;
+    world.until_within(MESSAGES, published, DEADLINE + outage()).await;
     world.until_acknowledged().await;
     let stored = account(&replica, "VmHWM");
     drop(viewers);

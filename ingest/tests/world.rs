@@ -184,6 +184,12 @@ impl World {
     /// Waits until a count is this; fails with what it is.
     #[track_caller]
     pub fn until<'a>(&'a self, sql: &'a str, expected: i64) -> impl Future<Output = ()> + 'a {
+        self.until_within(sql, expected, DEADLINE)
+    }
+
+    /// The same within another time.
+    #[track_caller]
+    pub fn until_within<'a>(&'a self, sql: &'a str, expected: i64, deadline: Duration) -> impl Future<Output = ()> + 'a {
         let caller = std::panic::Location::caller();
         async move {
             let start = Instant::now();
@@ -192,7 +198,7 @@ impl World {
                 if count == expected {
                     return;
                 }
-                assert!(start.elapsed() < DEADLINE, "{caller}: `{sql}` is {count}, not {expected}");
+                assert!(start.elapsed() < deadline, "{caller}: `{sql}` is {count}, not {expected}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

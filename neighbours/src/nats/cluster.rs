@@ -19,7 +19,7 @@ use crate::directory::Directory;
 use crate::port;
 
 /// How long an election, or catching up, may take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// A running cluster. It ends with this value.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Cluster {
             }
             tokio::time::sleep(POLL * 10).await;
         }
-        last.context("the servers of the cluster do not catch up")
+        last.with_context(|| format!("the servers of the cluster do not catch up; {}", self.logs()))
     }
 
     async fn check_current(&self, stream: &str, consumer: &str) -> Result<()> {
@@ -147,13 +147,16 @@ impl Cluster {
         let jetstream = jetstream::new(self.admin().connect().await?);
         while let Err(error) = jetstream.query_account().await {
             if start.elapsed() > DEADLINE {
-                let logs = self.servers.iter().map(|server| format!("{}:\n{}", server.url(), server.process.log_tail()));
-                let logs = logs.collect::<Vec<_>>().join("\n");
-                return Err(error).with_context(|| format!("the cluster elects no leader; the ends of its logs:\n{logs}"));
+                return Err(error).with_context(|| format!("the cluster elects no leader; {}", self.logs()));
             }
             tokio::time::sleep(POLL * 10).await;
         }
         Ok(())
+    }
+
+    fn logs(&self) -> String {
+        let logs = self.servers.iter().map(|server| format!("{}:\n{}", server.url(), server.process.log_tail()));
+        format!("the ends of their logs:\n{}", logs.collect::<Vec<_>>().join("\n"))
     }
 
     fn anywhere(&self, credentials: Credentials) -> Credentials {
