@@ -247,3 +247,20 @@ async fn the_highest_cursor_decides_what_is_known_of_a_run_whatever_is_stored_la
     // The last end does not tell the exit code.
     assert_eq!((row.get::<_, Option<i32>>(2), row.get(3)), (None, Some(true)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_message_that_is_there_keeps_no_other_from_being_stored_however_many_bytes_follow_it() {
+    let shelf = Shelf::new().await;
+    let large = format!(r#""content":"{}","step_id":"s","agent_id":"a""#, "said ".repeat(20 << 10));
+    let done = shelf.store(&[delivery(1, 0, 1, SAID, false), delivery(2, 0, 99, SAID, false)]).await.unwrap();
+    assert_eq!((done.rows, done.clashed), (2, false));
+    // Rows go in the order of their ids: what is there comes first in one batch, and last in the other.
+    for (known, first) in [(1, 10), (99, 55)] {
+        let news = (first..first + 40).map(|number| delivery(number, 0, number, &large, false));
+        let batch: Vec<Delivery> = news.chain([delivery(first + 100, 0, known, SAID, false)]).collect();
+        let done = shelf.store(&batch).await.unwrap();
+        assert_eq!((done.rows, done.repeated, done.clashed), (40, 1, true));
+    }
+    assert_eq!(shelf.rows().await.len(), 82);
+    check_counts(&shelf, 82).await;
+}
