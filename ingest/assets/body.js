@@ -1,7 +1,11 @@
 // Long texts are fetched when somebody opens them, rendered by the server as the rest of the row was.
 
 export class Bodies {
-  constructor(box) {
+  #settle;
+
+  // `settle` makes what was fetched a part of the page.
+  constructor(box, settle) {
+    this.#settle = settle;
     // A details element tells its opening to itself alone.
     box.addEventListener("toggle", (event) => event.target.open && this.#open(event.target), { capture: true });
     box.addEventListener("click", (event) => {
@@ -25,6 +29,7 @@ export class Bodies {
     if (!answer?.ok || answer.redirected) return;
     const template = document.createElement("template");
     template.innerHTML = await answer.text();
+    this.#settle(template.content);
     const part = link.closest(".part");
     if (part) return part.replaceWith(template.content);
     const what = link.closest(".what");

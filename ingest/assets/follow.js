@@ -10,6 +10,7 @@ export class Follow {
   #button;
   #fresh = 0;
   #away = false;
+  #end = true;
   #onResume;
   #onLatest;
   paused = false;
@@ -25,6 +26,9 @@ export class Follow {
     this.#button.addEventListener("click", () => this.pause(!this.paused));
     this.#jump.addEventListener("click", () => this.toLatest());
     document.addEventListener("selectionchange", () => !this.#selecting() && !this.paused && this.atEnd() && this.#onResume());
+    // What appears around the list takes room from it: whoever was at its end stays there.
+    box.addEventListener("scroll", () => (this.#end = this.atEnd()), { passive: true });
+    new ResizeObserver(() => this.#end && !this.paused && this.toEnd()).observe(box);
     if (remembered() === "true") this.#set(true);
     this.#listen();
   }
@@ -40,7 +44,13 @@ export class Follow {
   }
 
   toEnd() {
+    this.#end = true;
     this.#box.scrollTop = this.#box.scrollHeight;
+  }
+
+  // The reader is not at the end, though nothing was scrolled yet.
+  stay() {
+    this.#end = this.atEnd();
   }
 
   // So many have arrived that are not shown; the end of the list may be on another page of it.

@@ -1,8 +1,6 @@
 // The part of a list that is in the page: a window over all of it. More is fetched at both ends as the reader comes near them,
 // and what is far from them is taken away, so that the page stays as small as it was however long the list is.
 
-import { parse } from "./rows.js";
-
 // Rows in the page at most; a page of the server has 200.
 const MOST = 600;
 const SLACK = 100;
@@ -165,7 +163,8 @@ export class Pages {
     const url = this.link({ ...place, part: "rows" });
     const answer = await fetch(url, { headers: { accept: "text/html" } }).catch(() => null);
     if (!answer?.ok || answer.redirected) return null;
-    const section = parse(await answer.text());
-    return section?.id === "timeline" ? section : null;
+    const template = document.createElement("template");
+    template.innerHTML = await answer.text();
+    return template.content.querySelector("#timeline");
   }
 }

@@ -52,7 +52,7 @@ function flush() {
   for (const { data, id } of now) {
     if (rows.has(id)) continue;
     const row = parse(data);
-    times.write(row);
+    settle(row);
     rows.append(row);
   }
   pages.grew(now[now.length - 1].id);
@@ -66,7 +66,7 @@ function flush() {
 async function toLatest() {
   if (!pages.atEnd || givenUp) {
     if (!(await pages.show())) return;
-    times.write(timeline);
+    settle(timeline);
     keepAfter(pages.asOf);
     history.replaceState(null, "", pages.link({}));
   }
@@ -89,7 +89,7 @@ function keepAfter(position) {
 async function scrolled() {
   about.moved();
   while (await pages.fill()) {
-    times.write(timeline);
+    settle(timeline);
     if (pages.atEnd) keepAfter(pages.asOf);
     about.moved();
   }
@@ -115,8 +115,15 @@ function reset() {
   rows.list.append(notice);
 }
 
+// What the server has rendered becomes a part of this page: its times as the reader likes them, and what scrolls by itself can
+// be reached by key.
+function settle(root) {
+  times.write(root);
+  for (const pre of root.querySelectorAll("pre:not(.line)")) pre.tabIndex = 0;
+}
+
 function start() {
-  times.write(timeline);
+  settle(timeline);
   const at = timeline.dataset.at && document.getElementById(`m-${timeline.dataset.at}`);
   if (at) {
     const row = at.closest(".row");
@@ -124,6 +131,7 @@ function start() {
     row.closest("details.fold")?.setAttribute("open", "");
     row.scrollIntoView({ block: "center" });
   } else if (!location.hash && !new URL(location.href).searchParams.has("after")) follow.toEnd();
+  follow.stay();
   let waiting = false;
   timeline.addEventListener("scroll", () => {
     if (waiting) return;
@@ -134,7 +142,7 @@ function start() {
     });
   }, { passive: true });
   document.addEventListener("visibilitychange", () => !document.hidden && flush());
-  new Bodies(timeline);
+  new Bodies(timeline, settle);
   const copy = new Copy(timeline);
   new Keys(timeline, { follow, pages, copy, times, toLatest });
   const url = timeline.dataset.stream;

@@ -1,5 +1,5 @@
 //! The real neighbours of agent-comms, for the demo and the tests: NATS with `JetStream`, `PostgreSQL`, Chromium, `curl`, a
-//! Kubernetes API server with Argo's kinds, kustomize, `promtool`, the certificates between them, and what a pod's sidecar
+//! Kubernetes API server with Argo's kinds, kustomize, `promtool`, axe-core, the certificates between them, and what a pod's sidecar
 //! stands on: directories, disks, a clock, a network.
 //!
 //! A neighbour that is installed is used; one that is missing is fetched once into the user's cache directory, without
@@ -9,6 +9,7 @@
 //! This crate never imitates a neighbour, never touches a server it did not start, and is no part of what is shipped.
 
 pub mod argo;
+pub mod axe;
 pub mod cache;
 pub mod certificates;
 pub mod chromium;

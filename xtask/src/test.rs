@@ -56,6 +56,7 @@ fn fetch_neighbours() -> anyhow::Result<()> {
     neighbours::clock::fetch()?;
     neighbours::curl::fetch()?;
     neighbours::promtool::program()?;
+    neighbours::axe::script()?;
     neighbours::chromium::fetch()
 }
 

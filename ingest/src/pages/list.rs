@@ -54,6 +54,7 @@ pub fn render(list: &List<'_>) -> Markup {
     let newest = piece.messages.last().map(|stored| stored.cursor);
     let missed = piece.at.filter(|at| piece.messages.iter().all(|stored| stored.cursor != *at));
     html! {
+        h2.hidden { "Messages" }
         section.timeline #timeline role="log" aria-live="off" aria-label="Messages" tabindex="0" data-stream=[stream(list)]
             data-after=(piece.as_of) data-first=[oldest] data-last=[newest] data-older[piece.older] data-newer[piece.newer]
             data-at=[piece.at] data-place=(if list.place == Place::Run { "run" } else { "general" }) {

@@ -26,7 +26,7 @@ pub fn render(next: &str, said: Said) -> String {
         here: Here::Login,
         title: "Sign in",
         signed_in: false,
-        heading: html! {},
+        heading: html! { h1.hidden { "Sign in" } },
         actions: html! {},
         filters: html! {},
         main: if said == Said::Known { known() } else { form(next, said) },

@@ -17,7 +17,7 @@ pub fn render(problem: &Problem, path: &str) -> String {
         here: Here::Run,
         title,
         signed_in: false,
-        heading: html! {},
+        heading: html! { h1.hidden { (title) } },
         actions: html! {},
         filters: html! {},
         main: layout::empty(

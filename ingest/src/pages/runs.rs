@@ -26,6 +26,8 @@ pub struct View<'a> {
     pub channel: Option<&'a Piece>,
     /// The query of the page: tab, search, place.
     pub query: &'a Query,
+    /// How many messages could not be read or stored, for whom they may be shown.
+    pub dead_letters: Option<i64>,
     /// Whether the reader signed in here.
     pub signed_in: bool,
     /// When it is shown.
@@ -61,6 +63,11 @@ pub fn render(view: &View<'_>) -> String {
                         href=(query.without("before").without("state").and("state", name).link(PATH)) { b { (name) } }
                 }
                 @for namespace in query.all("namespace") { (choice::chip(PATH, query, "namespace", namespace, None)) }
+            }
+            @if let Some(count) = view.dead_letters.filter(|count| *count > 0) {
+                a.chip.dead href="/api/agents/dead-letters" title="messages that could not be read or stored" {
+                    b { (figures::count(count)) } @if count == 1 { " dead letter" } @else { " dead letters" }
+                }
             }
             button.chip #updated type="button" hidden { "0 updated" }
         },
@@ -140,8 +147,10 @@ fn nothing(query: &Query) -> Markup {
     layout::empty(
         "No runs yet",
         &html! {
-            p { "A run appears here with its first message: from a pod with the sidecar, in a namespace labelled" }
+            p { "A run appears here with its first message: from a pod with the sidecar, in a namespace with the label" }
+            pre { code { "kubectl label namespace my-namespace agent-comms.dev/inject=enabled" } }
+            p { "or from any publisher, on " code { "workflow.NAMESPACE.NAME.UID.agent.AGENT.KIND" } ":" }
         },
-        Some("kubectl label namespace my-namespace agent-comms.dev/inject=enabled"),
+        Some("nats pub workflow.my-namespace.hello.unknown.agent.me.message '{\"content\": \"hello\"}'"),
     )
 }

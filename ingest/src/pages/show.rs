@@ -34,8 +34,16 @@ pub async fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
     } else {
         None
     };
-    let signed_in = state.viewer.is_signed_in();
-    Ok(answer::html(runs_page::render(&runs_page::View { page: &page, channel: channel.as_ref(), query, now, signed_in })))
+    let dead_letters =
+        if state.viewer.may_read_dead_letters().await? { Some(read::dead_letters::open(&state.pool).await?) } else { None };
+    Ok(answer::html(runs_page::render(&runs_page::View {
+        page: &page,
+        channel: channel.as_ref(),
+        query,
+        dead_letters,
+        signed_in: state.viewer.is_signed_in(),
+        now,
+    })))
 }
 
 /// `/agents/general`.

@@ -155,7 +155,7 @@ fn block(title: &str, name: &str, stored: &StoredMessage, text: &str, most: usiz
     let shown = event::start(text, most);
     html! {
         div.part {
-            h4 { (title) }
+            p.title { (title) }
             pre {
                 @if is_difference(shown) {
                     @for line in shown.split_inclusive('\n') {

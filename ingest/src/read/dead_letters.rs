@@ -146,3 +146,14 @@ fn summary(row: &Row) -> Result<DeadLetterSummary, ReadError> {
         resolved_at: moment("resolved_at")?,
     })
 }
+
+/// How many are not resolved: at most a thousand are counted.
+///
+/// # Errors
+/// When PostgreSQL cannot answer.
+pub async fn open(pool: &Pool) -> Result<i64, ReadError> {
+    let client = pool.get().await?;
+    let sql = "SELECT count(*) FROM (SELECT FROM workflow_comms.dead_letters WHERE resolved_at IS NULL LIMIT 1000) open";
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client.query_one(&statement, &[]).await?.try_get(0)?)
+}

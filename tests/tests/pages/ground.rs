@@ -142,6 +142,16 @@ impl Ground {
         self.tell("Emulation.setEmulatedMedia", features).await.map(drop)
     }
 
+    /// Moves the pointer over an element.
+    pub async fn point_at(&self, selector: &str) -> Result<()> {
+        let script = format!(
+            "const box = document.querySelector('{selector}').getBoundingClientRect(); return [box.left + 20, box.top + box.height / 2]"
+        );
+        let at = self.ask(&script).await?;
+        let event = json!({ "type": "mouseMoved", "x": at[0], "y": at[1] });
+        self.tell("Input.dispatchMouseEvent", event).await.map(drop)
+    }
+
     /// Whether the browser has a network.
     pub async fn offline(&self, offline: bool) -> Result<()> {
         self.tell("Network.enable", json!({})).await?;

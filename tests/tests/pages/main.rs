@@ -1,5 +1,6 @@
 //! The pages in a real browser, in front of a real ingest with a real stream and a real database.
 
+mod access;
 mod connection;
 mod general;
 mod ground;

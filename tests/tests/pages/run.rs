@@ -77,6 +77,32 @@ async fn a_live_result_joins_its_call_and_status_rows_fold() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_result_finds_its_call_on_an_older_page() -> Result<()> {
+    let ground = Ground::new().await?;
+    let call = Tool::default().with("call_id", "far").with("name", "bash").with("arguments", json!({"command": "sleep 600"}));
+    ground.publish(&tool("far", Kind::TOOL_CALL, call)).await?;
+    ground.publish_all((0..250).map(|number| said("far", "coder", &format!("line {number}")))).await?;
+    let long = "x".repeat(30_000);
+    let result = Tool::default().with("call_id", "far").with("exit_code", 0).with("output", long.as_str());
+    ground.publish(&tool("far", Kind::TOOL_RESULT, result)).await?;
+    ground.open("/agents/far-uid").await?;
+    ground.wait_for_history("far", 252).await?;
+    ground.open_live("/agents/far-uid").await?;
+    assert_eq!(ground.ask("return document.querySelectorAll('#rows .call').length").await?, 1);
+    ground.ask("document.getElementById('timeline').scrollTop = 0; return 1").await?;
+    let joined = "const calls = document.querySelectorAll('#rows .call'); \
+                  return calls.length === 1 && calls[0].dataset.kind === 'tool_call' && calls[0].querySelector('.outcome').textContent === 'exit 0'";
+    ground.wait_for("the result is in its call", joined).await?;
+
+    // A long text is fetched when it is opened, and not before.
+    let shown = "document.querySelector('.results pre').textContent.length";
+    assert_eq!(ground.ask(&format!("return {shown}")).await?, 1_024);
+    ground.ask("document.querySelector('#rows .call details').open = true; return 1").await?;
+    ground.wait_for("the whole text is there", &format!("return {shown} === 30000")).await?;
+    ground.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_who_looks_back_is_not_moved() -> Result<()> {
     let ground = Ground::new().await?;
     ground.open_live("/agents/long-uid").await?;

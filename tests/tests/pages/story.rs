@@ -102,7 +102,7 @@ async fn implement(teller: &mut Teller<'_>) -> Result<()> {
     teller.call(coder, "bash", json!({"command": "rg -n 'fn cut' records/src"}), result(40, 0, found)).await?;
     let edit = Tool::default().with("duration_ms", 12).with("status", "applied").with("output", DIFFERENCE);
     teller.call(coder, "edit", json!({"path": "records/src/cut.rs"}), edit).await?;
-    let lines: String = (0..600).map(|number| format!("test cut::case_{number:03} ... ok\n")).collect();
+    let lines = (0..600).map(|number| format!("test cut::case_{number:03} ... ok\n")).collect::<Vec<_>>().concat();
     let output = format!("running 600 tests\n{lines}\ntest result: FAILED. 599 passed; 1 failed");
     teller.call(coder, "bash", json!({"command": "cargo test -p records --quiet"}), result(12_400, 101, &output)).await?;
     let fails = "One test fails: the last line is sent twice after a restart.\n\n\
