@@ -3,8 +3,11 @@
 pub mod state;
 mod summary;
 
+use std::borrow::Cow;
+
 use deadpool_postgres::Pool;
-use message::{RunKey, Timestamp};
+use message::identity::names_nothing;
+use message::{RunIdentity, RunKey, Timestamp};
 use tokio_postgres::types::ToSql;
 
 use crate::cursor::Cursor;
@@ -140,7 +143,18 @@ pub async fn by_keys(pool: &Pool, keys: &[RunKey]) -> Result<Vec<RunSummary>, Re
 /// A run's key as the tables hold it.
 #[must_use]
 pub fn key_text(key: &RunKey) -> String {
-    if key.uid.is_empty() { format!("name:{}", key.name) } else { key.uid.clone() }
+    if key.uid.is_empty() { key_of_name(&key.name) } else { key.uid.clone() }
+}
+
+/// The namespace and the key of a run, as the tables hold them: nothing is copied where its uid is known.
+#[must_use]
+pub fn key_of(run: &RunIdentity) -> (&str, Cow<'_, str>) {
+    let key = if names_nothing(&run.uid) { Cow::Owned(key_of_name(&run.name)) } else { Cow::Borrowed(run.uid.as_str()) };
+    (&run.namespace, key)
+}
+
+fn key_of_name(name: &str) -> String {
+    format!("name:{name}")
 }
 
 async fn chunk_of(

@@ -46,12 +46,6 @@ pub(super) async fn add(
     runs.and(steps).and(sources)
 }
 
-/// The namespace and the key of its run, as the tables hold them.
-pub(super) fn run_of(stored: &StoredMessage) -> (String, String) {
-    let key = stored.message.run_key();
-    (key.namespace.clone(), crate::read::runs::key_text(&key))
-}
-
 /// Positions as two columns; 0 where there is none.
 fn positions(cursors: impl Iterator<Item = Option<Cursor>>) -> (Vec<i64>, Vec<i64>) {
     cursors.map(Option::unwrap_or_default).map(|cursor| (cursor.epoch, cursor.sequence)).unzip()

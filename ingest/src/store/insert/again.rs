@@ -12,6 +12,7 @@ use super::{Fates, Lives, known, late};
 use crate::batch::fold::fold;
 use crate::batch::{Batch, Row};
 use crate::epochs::Epochs;
+use crate::read::runs::key_of;
 use crate::store::dead_letter::DeadLetter;
 use crate::store::{StoreError, dead_letter, summary};
 use crate::stored::StoredMessage;
@@ -78,7 +79,13 @@ pub async fn write_again(
         fates.copies(group.copies.iter().copied(), &group.first.stored, epochs);
     }
     again.rows = new.len();
-    again.runs = new.iter().filter(|stored| stored.verified).map(|stored| summary::run_of(stored)).collect();
+    let verified = new.iter().filter(|stored| stored.verified);
+    again.runs = verified
+        .map(|stored| {
+            let (namespace, key) = key_of(&stored.message.run);
+            (namespace.to_owned(), key.into_owned())
+        })
+        .collect();
     again.there += fates.repeated;
     again.conflicts = fates.dead;
     again.conflicts.sort_by_key(|letter| (letter.epoch, letter.sequence));

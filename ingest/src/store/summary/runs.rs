@@ -1,5 +1,6 @@
 //! Runs: first and last message, how many of each kind and agent, what was said last, the outer system's verdict.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use deadpool_postgres::Transaction;
@@ -8,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::Change;
 use crate::cursor::Cursor;
+use crate::read::runs::key_of;
 use crate::store::StoreError;
 use crate::stored::StoredMessage;
 
@@ -132,17 +134,16 @@ impl<'a> Delta<'a> {
 
 /// Adds what these messages say of their runs, in the order of the runs' keys.
 pub(super) async fn add(transaction: &Transaction<'_>, changes: &[Change<'_>]) -> Result<(), StoreError> {
-    let mut deltas: BTreeMap<(String, String), Delta<'_>> = BTreeMap::new();
+    let mut deltas: BTreeMap<(&str, Cow<'_, str>), Delta<'_>> = BTreeMap::new();
     for change in changes {
-        deltas.entry(super::run_of(change.stored)).or_insert_with(|| Delta::new(change.stored)).add(*change);
+        deltas.entry(key_of(&change.stored.message.run)).or_insert_with(|| Delta::new(change.stored)).add(*change);
     }
     let (mut namespaces, mut keys) = (Vec::new(), Vec::new());
     for (namespace, key) in deltas.keys() {
-        namespaces.push(namespace.as_str());
-        keys.push(key.as_str());
+        namespaces.push(*namespace);
+        keys.push(key.as_ref());
     }
-    let column =
-        |text: fn(&StoredMessage) -> &str| -> Vec<String> { deltas.values().map(|delta| text(delta.last).to_owned()).collect() };
+    let column = |text: fn(&StoredMessage) -> &str| -> Vec<&str> { deltas.values().map(|delta| text(delta.last)).collect() };
     let names = column(|stored| &stored.message.run.name);
     let uids = column(|stored| &stored.message.run.uid);
     let run_ids: Vec<Option<&str>> = deltas.values().map(|delta| delta.run_id.map(|(_, run_id)| run_id)).collect();

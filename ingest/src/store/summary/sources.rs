@@ -1,5 +1,6 @@
 //! Sources: how many of the numbered messages of each generation came, so that a missing one shows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use deadpool_postgres::Transaction;
@@ -7,6 +8,7 @@ use message::Kind;
 
 use super::Change;
 use crate::cursor::Cursor;
+use crate::read::runs::key_of;
 use crate::store::StoreError;
 
 const UPSERT: &str = "INSERT INTO workflow_comms.run_sources AS source \
@@ -34,7 +36,7 @@ struct Delta {
     end: Option<(Cursor, Option<bool>)>,
 }
 
-type Key = (String, String, String, String, i64);
+type Key<'a> = (&'a str, Cow<'a, str>, &'a str, &'a str, i64);
 
 /// Adds what these messages say of their sources, in the order of the sources' keys.
 pub(super) async fn add(transaction: &Transaction<'_>, changes: &[Change<'_>]) -> Result<(), StoreError> {
@@ -42,11 +44,10 @@ pub(super) async fn add(transaction: &Transaction<'_>, changes: &[Change<'_>]) -
     if deltas.is_empty() {
         return Ok(());
     }
-    let key = |part: fn(&Key) -> &String| -> Vec<&str> { deltas.keys().map(|key| part(key).as_str()).collect() };
-    let namespaces = key(|key| &key.0);
-    let runs = key(|key| &key.1);
-    let pods = key(|key| &key.2);
-    let labels = key(|key| &key.3);
+    let namespaces: Vec<&str> = deltas.keys().map(|key| key.0).collect();
+    let runs: Vec<&str> = deltas.keys().map(|key| key.1.as_ref()).collect();
+    let pods: Vec<&str> = deltas.keys().map(|key| key.2).collect();
+    let labels: Vec<&str> = deltas.keys().map(|key| key.3).collect();
     let generations: Vec<i64> = deltas.keys().map(|key| key.4).collect();
     let highest: Vec<i64> = deltas.values().map(|delta| delta.highest_seq).collect();
     let messages: Vec<i64> = deltas.values().map(|delta| delta.messages).collect();
@@ -76,14 +77,14 @@ pub(super) async fn add(transaction: &Transaction<'_>, changes: &[Change<'_>]) -
     Ok(())
 }
 
-fn deltas(changes: &[Change<'_>]) -> BTreeMap<Key, Delta> {
-    let mut deltas: BTreeMap<Key, Delta> = BTreeMap::new();
+fn deltas<'a>(changes: &[Change<'a>]) -> BTreeMap<Key<'a>, Delta> {
+    let mut deltas: BTreeMap<Key<'a>, Delta> = BTreeMap::new();
     for change in changes {
         let (stored, message) = (change.stored, &change.stored.message);
         let Some(source) = &message.source else { continue };
-        let (namespace, run) = super::run_of(stored);
+        let (namespace, run) = key_of(&message.run);
         let generation = i64::try_from(source.generation).unwrap_or(i64::MAX);
-        let key = (namespace, run, source.pod_uid.clone(), source.label.clone(), generation);
+        let key = (namespace, run, source.pod_uid.as_str(), source.label.as_str(), generation);
         let delta = deltas.entry(key).or_default();
         if let Some(seq) = message.seq.and_then(|seq| i64::try_from(seq).ok()) {
             delta.highest_seq = delta.highest_seq.max(seq);

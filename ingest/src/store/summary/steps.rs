@@ -1,5 +1,6 @@
 //! Steps: each container of each pod of a step, when it spoke and how it ended.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use deadpool_postgres::Transaction;
@@ -8,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::Change;
 use crate::cursor::Cursor;
+use crate::read::runs::key_of;
 use crate::store::StoreError;
 
 const UPSERT: &str = "INSERT INTO workflow_comms.run_steps AS step \
@@ -43,7 +45,7 @@ struct Delta {
     end: Option<(Cursor, Option<i32>)>,
 }
 
-type Key = (String, String, String, String, String);
+type Key<'a> = (&'a str, Cow<'a, str>, &'a str, &'a str, &'a str);
 
 /// Adds what these messages say of their steps, in the order of the steps' keys.
 pub(super) async fn add(transaction: &Transaction<'_>, changes: &[Change<'_>]) -> Result<(), StoreError> {
@@ -51,12 +53,11 @@ pub(super) async fn add(transaction: &Transaction<'_>, changes: &[Change<'_>]) -
     if deltas.is_empty() {
         return Ok(());
     }
-    let key = |part: fn(&Key) -> &String| -> Vec<&str> { deltas.keys().map(|key| part(key).as_str()).collect() };
-    let namespaces = key(|key| &key.0);
-    let runs = key(|key| &key.1);
-    let steps = key(|key| &key.2);
-    let pods = key(|key| &key.3);
-    let containers = key(|key| &key.4);
+    let namespaces: Vec<&str> = deltas.keys().map(|key| key.0).collect();
+    let runs: Vec<&str> = deltas.keys().map(|key| key.1.as_ref()).collect();
+    let steps: Vec<&str> = deltas.keys().map(|key| key.2).collect();
+    let pods: Vec<&str> = deltas.keys().map(|key| key.3).collect();
+    let containers: Vec<&str> = deltas.keys().map(|key| key.4).collect();
     let attempts: Vec<Option<i32>> = deltas.values().map(|delta| delta.attempt).collect();
     let messages: Vec<i64> = deltas.values().map(|delta| delta.messages).collect();
     let firsts: Vec<OffsetDateTime> = deltas.values().map(|delta| delta.first_at).collect();
@@ -93,13 +94,13 @@ pub(super) async fn add(transaction: &Transaction<'_>, changes: &[Change<'_>]) -
     Ok(())
 }
 
-fn deltas(changes: &[Change<'_>]) -> BTreeMap<Key, Delta> {
-    let mut deltas: BTreeMap<Key, Delta> = BTreeMap::new();
+fn deltas<'a>(changes: &[Change<'a>]) -> BTreeMap<Key<'a>, Delta> {
+    let mut deltas: BTreeMap<Key<'a>, Delta> = BTreeMap::new();
     for change in changes {
         let (stored, message) = (change.stored, &change.stored.message);
-        let Some(step_id) = message.step_id.clone() else { continue };
-        let (namespace, run) = super::run_of(stored);
-        let (pod, container) = (message.pod.clone().unwrap_or_default(), message.container.clone().unwrap_or_default());
+        let Some(step_id) = message.step_id.as_deref() else { continue };
+        let (namespace, run) = key_of(&message.run);
+        let (pod, container) = (message.pod.as_deref().unwrap_or_default(), message.container.as_deref().unwrap_or_default());
         let at = stored.created_at.moment();
         let delta = deltas.entry((namespace, run, step_id, pod, container)).or_insert(Delta {
             attempt: None,
