@@ -60,6 +60,9 @@ pub const READ_CONDITION: &str = "postgres-read";
 
 /// Pause before the stream, the consumer or the database is looked for again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the server may take to answer: what was asked of one that was stopping is never answered, and nothing is shown
+/// before it is known which stream this is.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// So that one is decoded and answered for while another is being written.
 const BATCHES_STORED_AT_ONCE: usize = 2;
 /// How many gathered batches may wait while others are stored: so that storing never waits for the network.
@@ -209,9 +212,14 @@ async fn pull(
     }
 }
 
+/// What the server answers, unless it does not.
+async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, BindError> {
+    tokio::time::timeout(PATIENCE, answer).await.map_err(|error| BindError::Nats(Box::new(error)))
+}
+
 /// Looks at stream and consumer, and notes which life of the stream this is.
 async fn bind(storing: &Storing) -> Result<(Stream, PullConsumer), BindError> {
-    let stream = storing.jetstream.get_stream(STREAM).await.map_err(|error| match error.kind() {
+    let stream = in_time(storing.jetstream.get_stream(STREAM)).await?.map_err(|error| match error.kind() {
         GetStreamErrorKind::JetStream(error) if error.error_code() == jetstream::ErrorCode::STREAM_NOT_FOUND => {
             BindError::Missing("stream", STREAM)
         }
@@ -225,13 +233,13 @@ async fn bind(storing: &Storing) -> Result<(Stream, PullConsumer), BindError> {
     let (sequence, at) = epochs::latest(&storing.pool, known.newest()).await?;
     storing.life.recall(known.newest(), High { sequence, at });
     storing.readiness.hold(READ_CONDITION);
-    let consumer: PullConsumer =
-        storing.jetstream.get_consumer_from_stream(DURABLE, STREAM).await.map_err(|error| match error.kind() {
-            ConsumerErrorKind::JetStream(error) if error.error_code() == jetstream::ErrorCode::CONSUMER_NOT_FOUND => {
-                BindError::Missing("durable consumer", DURABLE)
-            }
-            _ => BindError::Nats(Box::new(error)),
-        })?;
+    let consumer = in_time(storing.jetstream.get_consumer_from_stream(DURABLE, STREAM)).await?;
+    let consumer: PullConsumer = consumer.map_err(|error| match error.kind() {
+        ConsumerErrorKind::JetStream(error) if error.error_code() == jetstream::ErrorCode::CONSUMER_NOT_FOUND => {
+            BindError::Missing("durable consumer", DURABLE)
+        }
+        _ => BindError::Nats(Box::new(error)),
+    })?;
     // Storing goes on: what is stored is not lost.
     match suit::unsafe_setting_of_stream(&info.config) {
         None => storing.readiness.hold(SETTINGS_CONDITION),

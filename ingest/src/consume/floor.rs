@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::extend::Extender;
 use super::life::judge::High;
 use super::life::{Suspicion, probe};
-use super::{READ_CONDITION, STREAM_CONDITION, Storing};
+use super::{PATIENCE, READ_CONDITION, STREAM_CONDITION, Storing};
 use crate::cursor::Cursor;
 use crate::epochs::{Epoch, Epochs};
 use crate::settled::Settled;
@@ -39,9 +39,6 @@ const WELL: Duration = Duration::from_secs(10);
 const CLEAN: Duration = Duration::from_secs(60);
 /// How often it is told that the stream is about to discard what is not stored yet.
 const WARN: Duration = Duration::from_secs(3_600);
-/// How long the server may take to answer: what was asked of one that was stopping is never answered, and nothing is shown
-/// while a look is open.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// From which share of what the stream may hold that is told.
 const FULL: f64 = 0.5;
 

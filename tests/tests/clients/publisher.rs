@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// The run that is read.
 pub const RUN: &str = "read";
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(40);
 
 /// The publisher. It ends with this value.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use ingest::consume::STREAM;
 use neighbours::nats::Credentials;
 use neighbours::process::{Launch, Signal};
 use neighbours::{Chromium, Curl, Nats, Postgres, Process, port};
+use tests::chance::tell;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -22,6 +23,8 @@ use crate::readers::{self, Reader};
 /// How long anything may take: far beyond what it takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
+/// Asking a reader what it was told takes time from everybody.
+const ASK: Duration = Duration::from_millis(200);
 /// Streams that a replica has at once.
 pub const PLACES: usize = 12;
 /// A reader that goes on is told so many more messages.
@@ -93,29 +96,32 @@ impl World {
 
     /// Waits until each reader was told more than is said now, and checks what it was told.
     pub async fn told(&self, after: &str) {
+        let begin = Instant::now();
         let enough = self.publisher.said().len() + MORE;
         for reader in &self.readers {
-            let mut told = 0;
             let start = Instant::now();
-            while told < enough {
-                assert!(
-                    start.elapsed() < PATIENCE,
-                    "after {after}, {} was told {told} messages of {}",
-                    reader.name,
-                    self.publisher.said().len()
-                );
-                tokio::time::sleep(POLL).await;
-                told = reader.told(&self.browser).await.len();
+            loop {
+                let told = reader.told(&self.browser).await;
+                if told.len() >= enough {
+                    self.check_told(after, reader, &told).await;
+                    break;
+                }
+                let (told, said) = (told.len(), self.publisher.said().len());
+                assert!(start.elapsed() < PATIENCE, "after {after}, {} was told {told} messages of {said}", reader.name);
+                tokio::time::sleep(ASK).await;
             }
-            self.check(after, reader).await;
         }
+        tell(&format!("clients: {after}: {:.1} s", begin.elapsed().as_secs_f64()));
     }
 
     /// What a reader was told is the beginning of what was said: in this order, nothing twice, nothing left out.
     pub async fn check(&self, after: &str, reader: &Reader) {
-        let told = reader.told(&self.browser).await;
+        self.check_told(after, reader, &reader.told(&self.browser).await).await;
+    }
+
+    async fn check_told(&self, after: &str, reader: &Reader, told: &[u64]) {
         until("the publisher has its answers", async || self.publisher.said().len() >= told.len()).await;
-        same(&format!("after {after}, {}", reader.name), &told, &self.publisher.said()[..told.len()]);
+        same(&format!("after {after}, {}", reader.name), told, &self.publisher.said()[..told.len()]);
     }
 
     /// Which of the readers is the plain one.
