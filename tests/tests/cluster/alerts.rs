@@ -29,8 +29,11 @@ const WELL: [(&str, &str); 14] = [
     ("access_reviews_total{review=\"token\",result=\"error\"}", "0x120"),
 ];
 
-/// What a replica is told otherwise, for each alert, with the labels that the alert then has.
-const ILL: [(&str, &[(&str, &str)], &[&str]); 14] = [
+/// The name of an alert, what is told otherwise then, and the labels that the alert has.
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+
+/// For each alert, how a replica is ill.
+const ILL: [Case; 14] = [
     ("AgentCommsIngestAbsent", &[], &[]),
     ("AgentCommsMessagesLost", &[("discarded_messages_total", "0x60 2000x60")], &["namespace"]),
     ("AgentCommsStreamFills", &[("stream_backlog_ratio", "0.6x120")], &["namespace"]),
