@@ -1,4 +1,4 @@
-// Three ways to take a row elsewhere, beside the row that the pointer or the focus is on: its link, as markdown, as JSON.
+// Ways to take a row elsewhere, beside the row that the pointer or the focus is on: its link, as markdown, as JSON, as it was said.
 
 function link(row) {
   return new URL(row.querySelector("a.when").href, location.href).href;
@@ -12,6 +12,7 @@ async function text(url) {
 
 export class Copy {
   #tools;
+  #raw;
   #row = null;
 
   constructor(box) {
@@ -26,6 +27,12 @@ export class Copy {
       button.addEventListener("click", () => this.copy(this.#row, name));
       this.#tools.append(button);
     }
+    this.#raw = document.createElement("a");
+    this.#raw.textContent = "raw";
+    this.#raw.title = "The text as it was said";
+    this.#raw.tabIndex = -1;
+    this.#raw.target = "_blank";
+    this.#tools.append(this.#raw);
     box.addEventListener("pointerover", (event) => this.#at(event.target.closest(".row")));
     box.addEventListener("focusin", (event) => this.#at(event.target.closest(".row")));
     box.addEventListener("pointerleave", () => this.#at(null));
@@ -50,8 +57,10 @@ export class Copy {
   #at(row) {
     if (row === this.#row) return;
     this.#row = row;
-    if (row) row.append(this.#tools);
-    else this.#tools.remove();
+    if (row) {
+      this.#raw.href = `/api/agents/messages/${row.dataset.cursor}/content`;
+      row.append(this.#tools);
+    } else this.#tools.remove();
   }
 
   #tell(words) {

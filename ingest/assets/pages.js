@@ -23,6 +23,8 @@ export class Pages {
   #box;
   #rows;
   #busy = false;
+  // Counts what the reader asked for: an answer to an earlier question is no longer wanted.
+  #turn = 0;
   #first;
   #last;
   older;
@@ -52,8 +54,10 @@ export class Pages {
 
   // Shows another part of the list in place of this one: at a position, or its end.
   async show(place, position) {
+    this.#turn += 1;
+    const turn = this.#turn;
     const section = await this.#fetch(place ? { [place]: position } : {});
-    if (!section) return false;
+    if (!section || turn !== this.#turn) return false;
     this.#rows.clear();
     this.#box.querySelector(":scope > .notice")?.remove();
     this.#rows.appendPage([...section.querySelector("#rows").children]);
@@ -65,10 +69,23 @@ export class Pages {
   // Rows have been added at the end, up to this one.
   grew(cursor) {
     this.#last = cursor;
-    this.#first ??= cursor;
+    if (!this.#first) {
+      this.#first = this.#rows.firstCursor();
+      this.#links();
+    }
     document.getElementById("nothing")?.remove();
     // Not at every row: what is taken away is counted first.
     if (this.#rows.list.childElementCount > MOST + SLACK && this.#rows.trim(MOST, true)) this.#cut(true);
+  }
+
+  // Nothing is known but what arrives from now on; what is before it is on pages of the server.
+  beginAnew() {
+    this.#turn += 1;
+    this.older = true;
+    this.newer = false;
+    this.#first = undefined;
+    this.#last = undefined;
+    this.#rows.clear();
   }
 
   // What follows the last row is on pages of the server again.
@@ -78,11 +95,12 @@ export class Pages {
   }
 
   async #extend(name, position) {
+    const turn = this.#turn;
     this.#busy = true;
     this.#box.setAttribute("aria-busy", "true");
     try {
       const section = await this.#fetch({ [name]: position });
-      if (!section) return false;
+      if (!section || turn !== this.#turn) return false;
       const entries = [...section.querySelector("#rows").children];
       const before = name === "before";
       this.#still(() => {

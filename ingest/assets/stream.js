@@ -56,6 +56,8 @@ export class Stream {
     for (const [name, handle] of Object.entries(this.#handlers)) {
       source.addEventListener(name, (event) => {
         if (event.lastEventId) this.#after = event.lastEventId;
+        // What waited for history goes on.
+        this.#chip.goesOn();
         handle(event.data, event.lastEventId);
       });
     }
@@ -114,6 +116,10 @@ class Chip {
     if (this.#chip.dataset.state === state && this.#chip.lastElementChild.textContent === text) return;
     this.#chip.dataset.state = state;
     this.#chip.lastElementChild.textContent = text;
+  }
+
+  goesOn() {
+    if (this.#chip.dataset.state === "waiting") this.show("live", "Live");
   }
 
   signIn() {

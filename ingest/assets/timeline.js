@@ -15,6 +15,7 @@ const MOST_HELD = 1000;
 // Rows that are shown at once, and how often: what arrives in bursts must not keep the page from answering.
 const AT_ONCE = 40;
 const EVERY = 100;
+const AGAIN = 1000;
 
 const timeline = document.getElementById("timeline");
 const rows = new Rows(document.getElementById("rows"));
@@ -27,6 +28,7 @@ let held = [];
 // The newest of those that were given up, and how many were.
 let givenUp = null;
 let lost = 0;
+let fetching = false;
 let timer = 0;
 let shownAt = 0;
 
@@ -65,10 +67,16 @@ function flush() {
 // The end of the list, whatever part of it is in the page.
 async function toLatest() {
   if (!pages.atEnd || givenUp) {
-    if (!(await pages.show())) return;
+    if (fetching) return;
+    fetching = true;
+    const shown = await pages.show();
+    fetching = false;
+    if (!shown) return;
     settle(timeline);
     keepAfter(pages.asOf);
     history.replaceState(null, "", pages.link({}));
+    // So much is being said that history was behind it: once more, unless the reader has gone elsewhere.
+    if (!pages.atEnd) setTimeout(() => follow.moves() && toLatest(), AGAIN);
   }
   follow.toEnd();
   flush();
@@ -108,7 +116,7 @@ function reset() {
   held = [];
   givenUp = null;
   lost = 0;
-  rows.clear();
+  pages.beginAnew();
   const notice = document.createElement("p");
   notice.className = "notice";
   notice.textContent = "Some messages before these are no longer in the stream.";

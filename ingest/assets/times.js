@@ -65,6 +65,7 @@ export class Times {
 
   #one(time) {
     const date = new Date(time.dateTime);
+    if (Number.isNaN(date.getTime())) return;
     time.title = time.dateTime;
     if (this.#mode === "utc") time.textContent = time.dateTime.slice(11, 23);
     else if (this.#mode === "local") time.textContent = clock(date);

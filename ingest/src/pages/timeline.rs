@@ -57,7 +57,7 @@ fn fold(rows: &[&StoredMessage], place: Place) -> Markup {
     html! {
         details.fold {
             summary {
-                time { (figures::clock(rows[0].message.timestamp)) }
+                time datetime=(rows[0].message.timestamp) { (figures::clock(rows[0].message.timestamp)) }
                 span.count { (rows.len()) " status updates" }
                 // The newest tells where things stand without opening.
                 span.latest { (figures::middle_cut(rows[rows.len() - 1].message.content.as_deref().unwrap_or_default(), 100)) }
