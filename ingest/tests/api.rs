@@ -249,6 +249,15 @@ async fn every_answer_is_as_the_document_says() {
         }
     }
 
+    for (path, request, expected) in exports {
+        let [path, request] = [path, request].map(|text| text.replace(".jsonl", ".md"));
+        let answer = api.get(&request).await;
+        assert_eq!((answer.status, &answer.content_type[..]), (StatusCode::OK, "text/markdown; charset=utf-8"), "{request}");
+        let is_head = |line: &&str| line.starts_with("**a**") || line.starts_with("**b**");
+        assert_eq!(answer.body.lines().filter(is_head).count(), expected, "{request}");
+        api.asked.insert(path);
+    }
+
     let request = "/api/agents/events?runId=u-1&channel=general&limit=500&kind=message";
     for data in api.events("/api/agents/events", request, "caught_up", None).await {
         api.hold("Message", &serde_json::from_str(&data).expect("JSON"));
