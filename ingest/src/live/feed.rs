@@ -101,8 +101,7 @@ async fn follow_one(
     let (settled, epochs) = newest(&known.borrow_and_update());
     let stream = jetstream.get_stream(STREAM).await.map_err(FeedError::Stream)?;
     let last = check(&stream, &epochs, settled)?;
-    let state = &stream.cached_info().state;
-    let start_sequence = start_of(&epochs, settled, last, held(state.messages, state.bytes));
+    let start_sequence = start_of(&epochs, settled, last);
     let base = Cursor { epoch: settled.epoch, sequence: i64::try_from(start_sequence - 1).unwrap_or(i64::MAX) };
     recall_ids(shared, base, settled).await?;
     let mut reader = Reader::start(jetstream, stream, start_sequence).await?;
@@ -246,22 +245,16 @@ fn newest(known: &Settled) -> (Cursor, Arc<Epochs>) {
 }
 
 /// Where the ring starts: far enough back to meet the watermark, but never in an earlier life of the stream, and with no more
-/// than it can hold. What lies between is read from the stream for who asks for it, until it is stored: reading millions of
+/// frames than it can hold, however large they are: what leaves it again leaves its id, and without the ids of all that is not
+/// stored yet a copy that is not marked would be shown as a message. What lies between is read from the stream for who asks for it, until it is stored: reading millions of
 /// messages only to forget them again would take from storing what it needs to catch up.
-fn start_of(epochs: &Epochs, settled: Cursor, last: u64, held: u64) -> u64 {
+fn start_of(epochs: &Epochs, settled: Cursor, last: u64) -> u64 {
     let committed = u64::try_from(settled.sequence).unwrap_or(0);
     let first = epochs.get(settled.epoch).map_or(0, |epoch| epoch.first_sequence);
     let first = u64::try_from(first).unwrap_or(0).max(1);
+    let held = u64::try_from(super::Limits::DEFAULT.frames).unwrap_or(u64::MAX);
     let meets = (committed + 1).min((last + 1).saturating_sub(OVERLAP));
     meets.max((last + 1).saturating_sub(held)).max(first)
-}
-
-/// How many messages of a stream a ring holds, if the newest are of the size that all have.
-fn held(messages: u64, bytes: u64) -> u64 {
-    let each = bytes / messages.max(1);
-    let limits = super::Limits::DEFAULT;
-    let fit = u64::try_from(limits.bytes).unwrap_or(u64::MAX) / super::ring::expected_weight(each);
-    fit.max(OVERLAP).min(u64::try_from(limits.frames).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

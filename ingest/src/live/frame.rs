@@ -74,11 +74,6 @@ impl Frame {
         size_of::<Self>() + event + rows + self.stored.subject.len() + texts(message, str::len)
     }
 
-    /// What one takes that is read from so many bytes of the stream, about: they are kept as the message and as its event.
-    pub(super) fn expected_weight(bytes: u64) -> u64 {
-        (size_of::<Self>() + EVENT) as u64 + 2 * bytes
-    }
-
     fn rendered(&self) -> &(Bytes, Range<usize>) {
         self.event.get_or_init(|| render(&self.stored))
     }

@@ -72,11 +72,6 @@ pub(super) struct Found {
 /// The memory of an entry besides its frame: its place in the list, and its id in the memory of ids.
 pub(super) const OWN_WEIGHT: usize = 256;
 
-/// What a message of so many bytes in the stream takes in a ring, about.
-pub(super) fn expected_weight(bytes: u64) -> u64 {
-    Frame::expected_weight(bytes) + OWN_WEIGHT as u64
-}
-
 /// How many entries one look passes over: the lock is held meanwhile.
 const LONGEST_LOOK: usize = 4_096;
 /// How many frames one look takes along, and about how many bytes.

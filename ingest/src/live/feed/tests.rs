@@ -1,11 +1,11 @@
-use super::{held, start_of};
+use super::start_of;
 use crate::cursor::Cursor;
 use crate::epochs::{Epoch, Epochs};
 
 #[track_caller]
 fn check(first: i64, watermark: i64, last: u64, expected: u64) {
     let epochs = Epochs(vec![Epoch { epoch: 1, first_sequence: first, ..Epoch::default() }]);
-    assert_eq!(start_of(&epochs, Cursor { epoch: 1, sequence: watermark }, last, 50_000), expected);
+    assert_eq!(start_of(&epochs, Cursor { epoch: 1, sequence: watermark }, last), expected);
 }
 
 #[test]
@@ -23,13 +23,4 @@ fn the_ring_meets_the_watermark_and_reaches_back_where_it_can() {
 #[test]
 fn the_ring_does_not_reach_into_an_earlier_life_of_the_stream() {
     check(4_800, 5_000, 5_000, 4_800);
-}
-
-#[test]
-fn no_more_is_read_than_a_ring_can_hold() {
-    let (of_nothing, of_a_kilobyte) = (held(0, 0), held(100_000, 110_000_000));
-    assert!((10_000..30_000).contains(&of_a_kilobyte), "{of_a_kilobyte}");
-    assert!((of_a_kilobyte..=50_000).contains(&of_nothing), "{of_nothing}");
-    // However large they are, who was away for a moment needs no table.
-    assert_eq!(held(100, 70_000_000), 1_000);
 }
