@@ -48,12 +48,16 @@ async fn focus(ground: &Ground) -> Result<Value> {
 async fn a_keyboard_is_enough() -> Result<()> {
     let ground = Ground::new().await?;
     story::tell(&ground).await?;
+    ground.open("/agents").await?;
+    ground.wait_for_history(story::RUN, story::COUNT).await?;
     ground.open_live("/agents").await?;
     // To a run by the links alone.
     ground.press("/").await?;
     assert_eq!(focus(&ground).await?, "q");
     ground.press("fix\u{E007}").await?;
-    ground.wait_for("the search is done", "return new URL(location.href).searchParams.get('q') === 'fix'").await?;
+    let found = "return new URL(location.href).searchParams.get('q') === 'fix' && document.readyState === 'complete' \
+         && [...document.querySelectorAll('a')].some((link) => link.textContent.trim() === 'fix-bug')";
+    ground.wait_for("the search is done", found).await?;
     for _ in 0..20 {
         ground.press("\u{E004}").await?;
         if focus(&ground).await? == "fix-bug" {
