@@ -246,8 +246,9 @@ fn newest(known: &Settled) -> (Cursor, Arc<Epochs>) {
 
 /// Where the ring starts: far enough back to meet the watermark, but never in an earlier life of the stream, and with no more
 /// frames than it can hold, however large they are: what leaves it again leaves its id, and without the ids of all that is not
-/// stored yet a copy that is not marked would be shown as a message. What lies between is read from the stream for who asks for it, until it is stored: reading millions of
-/// messages only to forget them again would take from storing what it needs to catch up.
+/// stored yet a copy that is not marked would be shown as a message. What lies between is read from the stream for who asks for
+/// it, until it is stored: reading millions of messages only to forget them again would take from storing what it needs to catch
+/// up.
 fn start_of(epochs: &Epochs, settled: Cursor, last: u64) -> u64 {
     let committed = u64::try_from(settled.sequence).unwrap_or(0);
     let first = epochs.get(settled.epoch).map_or(0, |epoch| epoch.first_sequence);

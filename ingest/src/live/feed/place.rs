@@ -93,11 +93,11 @@ pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
     let head = shared.change(|ring| {
         for place in places {
             if let Place::Shown { hole, .. } | Place::Nothing { hole, .. } = &place {
+                begin_anew(ring, &mut ids, *hole);
                 passed_over = hole.or(passed_over);
             }
             match place {
-                Place::Shown { hole, frame, uncertain } => {
-                    begin_anew(ring, &mut ids, hole);
+                Place::Shown { frame, uncertain, .. } => {
                     if frame.stored.verified {
                         changed_runs.push((frame.stored.message.run_key(), frame.cursor));
                     }
@@ -113,10 +113,7 @@ pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
                         Verdict::Shown | Verdict::Waiting => shared.metrics.frames.inc(),
                     };
                 }
-                Place::Nothing { hole, cursor } => {
-                    begin_anew(ring, &mut ids, hole);
-                    ring.skip(cursor);
-                }
+                Place::Nothing { cursor, .. } => ring.skip(cursor),
                 Place::Outside => {}
             }
         }

@@ -133,6 +133,40 @@ pub(super) async fn replace(
     Ok(usize::try_from(changed).unwrap_or(usize::MAX))
 }
 
+/// Every column, or one message's value of every column, in the order that the statements name them.
+macro_rules! in_order {
+    ($columns:ident $([$index:ident])?) => {
+        [
+            &$columns.workflow_namespace$([$index])?,
+            &$columns.id$([$index])?,
+            &$columns.stream_ts$([$index])?,
+            &$columns.epoch$([$index])?,
+            &$columns.stream_seq$([$index])?,
+            &$columns.subject$([$index])?,
+            &$columns.verified$([$index])?,
+            &$columns.workflow_name$([$index])?,
+            &$columns.workflow_uid$([$index])?,
+            &$columns.run_id$([$index])?,
+            &$columns.step_id$([$index])?,
+            &$columns.pod$([$index])?,
+            &$columns.container$([$index])?,
+            &$columns.attempt$([$index])?,
+            &$columns.source$([$index])?,
+            &$columns.agent_id$([$index])?,
+            &$columns.role$([$index])?,
+            &$columns.stage$([$index])?,
+            &$columns.kind$([$index])?,
+            &$columns.timestamp$([$index])?,
+            &$columns.seq$([$index])?,
+            &$columns.channel$([$index])?,
+            &$columns.content$([$index])?,
+            &$columns.tool$([$index])?,
+            &$columns.attrs$([$index])?,
+            &$columns.runtime$([$index])?,
+        ]
+    };
+}
+
 /// The messages of a batch, one array for each column.
 #[derive(Default)]
 pub(super) struct Columns<'a> {
@@ -205,34 +239,7 @@ impl<'a> Columns<'a> {
     }
 
     fn parameters(&self) -> [&(dyn ToSql + Sync); 26] {
-        [
-            &self.workflow_namespace,
-            &self.id,
-            &self.stream_ts,
-            &self.epoch,
-            &self.stream_seq,
-            &self.subject,
-            &self.verified,
-            &self.workflow_name,
-            &self.workflow_uid,
-            &self.run_id,
-            &self.step_id,
-            &self.pod,
-            &self.container,
-            &self.attempt,
-            &self.source,
-            &self.agent_id,
-            &self.role,
-            &self.stage,
-            &self.kind,
-            &self.timestamp,
-            &self.seq,
-            &self.channel,
-            &self.content,
-            &self.tool,
-            &self.attrs,
-            &self.runtime,
-        ]
+        in_order!(self)
     }
 
     /// How many messages there are.
@@ -242,34 +249,7 @@ impl<'a> Columns<'a> {
 
     /// One message, its columns in the same order.
     pub(super) fn row(&self, index: usize) -> [&(dyn ToSql + Sync); 26] {
-        [
-            &self.workflow_namespace[index],
-            &self.id[index],
-            &self.stream_ts[index],
-            &self.epoch[index],
-            &self.stream_seq[index],
-            &self.subject[index],
-            &self.verified[index],
-            &self.workflow_name[index],
-            &self.workflow_uid[index],
-            &self.run_id[index],
-            &self.step_id[index],
-            &self.pod[index],
-            &self.container[index],
-            &self.attempt[index],
-            &self.source[index],
-            &self.agent_id[index],
-            &self.role[index],
-            &self.stage[index],
-            &self.kind[index],
-            &self.timestamp[index],
-            &self.seq[index],
-            &self.channel[index],
-            &self.content[index],
-            &self.tool[index],
-            &self.attrs[index],
-            &self.runtime[index],
-        ]
+        in_order!(self[index])
     }
 }
 
