@@ -164,10 +164,13 @@ impl Ground {
         self.tell("Emulation.setScriptExecutionDisabled", json!({ "value": !run })).await.map(drop)
     }
 
-    /// Waits until the history of a run holds so many messages.
+    /// Waits until the history of a run holds so many messages: they are stored, and everything below them is.
     pub async fn wait_for_history(&self, run: &str, count: usize) -> Result<()> {
+        // A row that is stored becomes history when the rows below it are: until then a page gets it from its stream.
         let script = format!(
-            "return fetch('/api/agents/runs/{run}-uid').then((answer) => answer.json()).then((run) => run.messages === {count})"
+            "return fetch('/api/agents/runs/{run}-uid').then((answer) => answer.json()).then((run) => run.messages === {count} && \
+             fetch('/api/agents/runs/{run}-uid/export.jsonl').then((answer) => answer.text()) \
+             .then((lines) => lines.split('\\n').length - 1 === {count}))"
         );
         self.wait_for(&format!("{count} messages are history"), &script).await
     }
