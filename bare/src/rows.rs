@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 /// As many as ingest stores at once.
-const BATCH: usize = 500;
+pub const BATCH: usize = 500;
 
 /// One statement a batch.
 pub const INSERT: &str = "INSERT INTO workflow_comms.agent_messages \
@@ -69,6 +69,18 @@ fn batch(rows: &[Row]) -> anyhow::Result<Batch> {
 }
 
 impl Batch {
+    /// How many rows it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     /// In the order of the statement.
     #[must_use]
     pub fn parameters(&self) -> [&(dyn ToSql + Sync); 26] {

@@ -77,8 +77,16 @@ async fn a_stopping_replica_is_not_ready_first_and_goes_on_telling_until_its_str
     }
     stop.cancel();
     let stopped = tokio::spawn(running.wait());
-    let text = readyz(admin).await;
-    assert!(text.starts_with("HTTP/1.1 503") && text.contains("serving: stopping"), "{text}");
+    // It is told by a task of its own, which may be later than this line; that it is told in time is seen below.
+    let unready = async {
+        loop {
+            let text = readyz(admin).await;
+            if text.starts_with("HTTP/1.1 503") && text.contains("serving: stopping") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), unready).await.expect("it is not ready any more");
     world.publish_numbered(1..2).await;
     let told = viewers.into_iter().map(|mut viewer| async move {
         let mut text = String::new();

@@ -12,6 +12,10 @@ use crate::{cargo, rules, stage};
 const TESTS_LIMIT: Duration = Duration::from_secs(25 * 60);
 /// The same with the fault tests at their full length.
 const SOAK_LIMIT: Duration = Duration::from_secs(120 * 60);
+/// Tests of one program at once, for each processor: most of what they do is waiting for neighbours.
+const AT_ONCE: usize = 3;
+/// How many that are, unless whoever runs us says so.
+const THREADS: &str = "RUST_TEST_THREADS";
 /// Tells the fault tests to take their full length.
 const SOAK: &str = "AGENT_COMMS_SOAK";
 
@@ -39,6 +43,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     stage::run("tests", || {
         let mut command = cargo::command(&tests);
         command.current_dir(repository()?);
+        if std::env::var_os(THREADS).is_none() {
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            command.env(THREADS, (processors * AT_ONCE).to_string());
+        }
         if arguments.soak {
             command.env(SOAK, "1");
         }

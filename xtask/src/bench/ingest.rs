@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::commanded::Commanded;
 use super::messages::{self, Shape};
-use super::place::Place;
+use super::place::{Place, words};
 use super::report::{Bar, Row};
 use super::yardstick::Bare;
 use super::{proc, program};
@@ -43,6 +43,7 @@ const MULTIPLY: &str = "INSERT INTO workflow_comms.agent_messages \
 
 struct Rows {
     insert: Row,
+    from_stream: Row,
     redelivered: Row,
     unacknowledged: Row,
     cpu: [Row; 3],
@@ -55,6 +56,7 @@ pub async fn run(scale: Scale) -> Result<Vec<Row>> {
     let mut place = Place::start().await?;
     let mut rows = Rows {
         insert: Row::new("insert", "rows/s", Bar::Ratio(0.7)),
+        from_stream: Row::new("insert-from-stream", "rows/s", Bar::Ratio(0.7)),
         redelivered: Row::new("insert-redelivered", "rows/s", Bar::None),
         unacknowledged: Row::new("insert-unacknowledged", "rows/s", Bar::None),
         cpu: ["insert-cpu", "insert-cpu-nats", "insert-cpu-postgres"].map(|name| Row::new(name, "us/row", Bar::None)),
@@ -82,8 +84,8 @@ pub async fn run(scale: Scale) -> Result<Vec<Row>> {
     }
     bare.end()?;
     export(&place, scale, &mut rows).await?;
-    let Rows { insert, redelivered, unacknowledged, cpu, export, export_memory } = rows;
-    Ok([insert, redelivered, unacknowledged].into_iter().chain(cpu).chain([export, export_memory]).collect())
+    let Rows { insert, from_stream, redelivered, unacknowledged, cpu, export, export_memory } = rows;
+    Ok([insert, from_stream, redelivered, unacknowledged].into_iter().chain(cpu).chain([export, export_memory]).collect())
 }
 
 fn fill(place: &Place, file: &Path, count: usize) -> Result<()> {
@@ -97,7 +99,7 @@ fn fill(place: &Place, file: &Path, count: usize) -> Result<()> {
 
 fn bare(place: &Place) -> Result<Commanded> {
     let mut command = Command::new(program("bare-insert")?);
-    command.env("AGENT_COMMS_DATABASE_URL", &place.database);
+    command.args(words(&place.consumer())).env("AGENT_COMMS_DATABASE_URL", &place.database);
     let mut bare = Commanded::start(command)?;
     bare.expect("connected")?;
     Ok(bare)
@@ -113,8 +115,10 @@ async fn ingest_insert(place: &mut Place, scale: Scale, rows: &mut Rows) -> Resu
         place.checkpoint().await?;
         let before = place.cpu_times();
         let mut replica = place.ingest().await?;
-        row.value(place.acknowledged(&mut replica).await?);
+        let rate = place.acknowledged(&mut replica).await?;
+        row.value(rate);
         if number == 0 {
+            rows.from_stream.value(rate);
             let own = proc::cpu_time(replica.id())?;
             for (row, time) in rows.cpu.iter_mut().zip([own].into_iter().chain(since(before, place.cpu_times()))) {
                 row.value(per_row(time, scale));
@@ -140,6 +144,10 @@ async fn bare_insert(place: &mut Place, scale: Scale, bare: &mut Commanded, rows
             }
         }
     }
+    place.empty_tables().await?;
+    place.deliver_again().await?;
+    place.checkpoint().await?;
+    rows.from_stream.bare(bare.ask("stream", "streamed")?.parse().context("the bare inserter tells no rate")?);
     ensure!(place.rows().await? == i64::try_from(scale.messages)?, "not each message is a row");
     Ok(())
 }

@@ -83,6 +83,11 @@ impl Place {
         self.nats.publisher(NAMESPACE)
     }
 
+    /// What ingest connects with.
+    pub fn consumer(&self) -> Credentials {
+        self.nats.ingest()
+    }
+
     /// Starts ingest and waits until it serves.
     pub async fn ingest(&self) -> Result<Replica> {
         let ready = self.directory.path().join("ready.json");
@@ -91,7 +96,7 @@ impl Place {
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--ready-file"]).arg(&ready);
         // Viewers of one measurement may still be leaving when those of the next come.
         command.args(["--max-streams", "20000", "--drain-seconds", "0"]);
-        command.args(words(&self.nats.ingest())).env("AGENT_COMMS_DATABASE_URL", &self.database);
+        command.args(words(&self.consumer())).env("AGENT_COMMS_DATABASE_URL", &self.database);
         let log = self.directory.path().join("ingest.log");
         let mut process = Process::start(Launch::new(PROGRAM, command, log))?;
         let start = Instant::now();
