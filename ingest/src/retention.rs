@@ -1,5 +1,6 @@
 //! How long messages are kept: partitions are made for the days ahead, also while nothing is said, and days that are too old,
-//! or too much, are dropped. Of all replicas one does so at a time, by the database's clock.
+//! or too much, are dropped. Of all replicas one drops at a time, by the database's clock; the turn of one that hangs is over
+//! soon.
 //!
 //! A day goes in this order, and whoever comes after a replica that was killed goes on where it stood: it is recorded below
 //! which position history is incomplete, so that viewers below are told; what is known of the day's runs and its dead letters
@@ -8,7 +9,6 @@
 mod choose;
 mod metrics;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::consume::pause;
 use crate::store::partitions::list::leaves;
 use crate::store::partitions::{ahead, leave, make, oldest_day};
-use crate::store::{Lock, StoreError};
+use crate::store::{Lock, NEVER_IDLE, StoreError};
 use choose::{Keep, choose};
 
 pub use metrics::Metrics;
@@ -78,10 +78,14 @@ pub async fn look_after(
         Some(now) => now,
         None => leave::now(&session).await?,
     };
+    // In another session, so before this one has the lock: nothing keeps it from speaking then.
+    make(pool, &ahead(now).collect()).await?;
+    let limits = format!("{NEVER_IDLE}; SET lock_timeout = '2s'");
+    session.batch_execute(&limits).await.map_err(StoreError::of("set time limits"))?;
     let lock = "SELECT pg_try_advisory_lock($1)";
     let row = session.query_one(lock, &[&Lock::Retention.key()]).await;
     if row.and_then(|row| row.try_get(0)).map_err(StoreError::of("lock retention"))? {
-        let done = make_and_drop(pool, &mut session, retention, metrics, now).await;
+        let done = drop_days(&mut session, retention, metrics, now).await;
         // At once, not when the server has noticed that the session is over.
         let unlock = "SELECT pg_advisory_unlock($1)";
         let unlocked = session.execute(unlock, &[&Lock::Retention.key()]).await;
@@ -92,16 +96,12 @@ pub async fn look_after(
     Ok(())
 }
 
-async fn make_and_drop(
-    pool: &Pool,
+async fn drop_days(
     session: &mut ClientWrapper,
     retention: Retention,
     metrics: &Metrics,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    let days: BTreeSet<_> = ahead(now).collect();
-    make(pool, &days).await?;
-    session.batch_execute("SET lock_timeout = '2s'").await.map_err(StoreError::of("set a time limit"))?;
     let keep = Keep { oldest: oldest_day(retention.days, now), today: now.date(), bytes: retention.bytes };
     let found = leaves(&**session).await?;
     for (leaf, reason) in choose(&found, keep) {

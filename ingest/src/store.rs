@@ -34,6 +34,10 @@ pub(crate) enum Lock {
     Retention = 0x6163_0006,
 }
 
+/// For a session that has a lock between its statements: the database ends it when nothing was said in it for so long. Others
+/// wait for the lock, and would for as long as a replica hangs.
+pub(crate) const NEVER_IDLE: &str = "SET idle_session_timeout = '5s'";
+
 impl Lock {
     /// The key as `PostgreSQL` takes it.
     pub(crate) fn key(self) -> i64 {

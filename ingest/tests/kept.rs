@@ -1,7 +1,8 @@
 //! Days that are kept, made ahead and dropped, while others read and write.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use ingest::batch::Batch;
 use ingest::retention::{Metrics, Retention, look_after};
 use ingest::store::partitions::list::{LeafState, leaves};
@@ -129,6 +130,29 @@ async fn whoever_comes_after_a_killed_replica_goes_on_where_it_stood() {
     shelf.sql.batch_execute(detach).await.unwrap();
     once(&shelf, KEPT).await;
     assert_eq!(past(&shelf).await[0], (1, LeafState::Detached));
+}
+
+/// It has the turn, and its session is open: only the database can end that.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_hangs_in_its_turn_keeps_the_days_of_others_for_no_longer_than_a_few_seconds() {
+    let shelf = three_days().await;
+    shelf.settle(100).await;
+    let turns = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1633878022 AND granted";
+    let metrics = Metrics::default();
+    let mut hanging = Box::pin(look_after(&shelf.pool, KEPT, &metrics, Some(NOW)));
+    while shelf.count(turns).await == 0 {
+        assert!(hanging.as_mut().now_or_never().is_none(), "its turn is over before it was seen");
+    }
+    let start = Instant::now();
+    while past(&shelf).await.len() == 3 {
+        assert!(start.elapsed() < Duration::from_secs(60), "the first day is still there");
+        once(&shelf, KEPT).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // It goes on, and finds that its turn is over.
+    let outcome = hanging.await;
+    assert!(outcome.is_err(), "{outcome:?}");
+    assert_eq!(past(&shelf).await, [(2, LeafState::Attached), (3, LeafState::Attached)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

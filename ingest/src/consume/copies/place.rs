@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 
-use crate::store::Lock;
+use crate::store::{Lock, NEVER_IDLE};
 
-/// The database ends the session when the replica did not speak for so long; it does so each second.
-const SESSION: &str = "SET idle_session_timeout = '5s'";
-/// How long it may take to speak.
+/// How long it may take to speak, which it does each second.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether this replica is the place.
@@ -38,7 +36,7 @@ impl Place {
             Ok(true) => {
                 let session = Object::take(client);
                 // Without it nobody could take the place from a replica that hangs.
-                self.session = session.batch_execute(SESSION).await.is_ok().then_some(session);
+                self.session = session.batch_execute(NEVER_IDLE).await.is_ok().then_some(session);
                 false
             }
             Ok(false) => true,
