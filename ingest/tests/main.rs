@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod behind;
 mod breaks;
 mod changes;
 mod crashes;
@@ -17,6 +18,7 @@ mod floor;
 mod guarded;
 mod held;
 mod history;
+mod hub;
 mod keeping;
 mod kept;
 mod letters;

@@ -1,7 +1,7 @@
 //! Follows the stream into the ring, with one consumer of its own that is made anew, from the last message seen, whenever
 //! reading breaks off. The ring stays as it is meanwhile: only another life of the stream, or a long silence, ends it.
 
-mod place;
+pub(super) mod place;
 pub(super) mod reader;
 
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Shared;
+use super::ids::RECALLED;
 use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::read;
@@ -26,8 +27,6 @@ const STREAM: &str = "agent-comms";
 /// How far back a ring starts: a viewer who was away while this replica restarted needs no table, and a publisher that sends
 /// again at once without saying so is still known to repeat itself.
 const OVERLAP: u64 = 1_000;
-/// How many ids are remembered from the table.
-const RECALLED: usize = 50_000;
 /// How long to wait before starting again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the watermark is compared with what came.
@@ -137,10 +136,11 @@ async fn recall_ids(shared: &Shared, base: Cursor, up_to: Cursor) -> Result<(), 
     let asked = tokio::time::timeout(STALLED, read::messages::newest_ids(&shared.pool, up_to, RECALLED));
     let newest = asked.await.map_err(|_| FeedError::SlowIds)?.map_err(FeedError::Ids)?;
     let mut ids = shared.ids();
-    for (namespace, id, cursor) in newest.iter().rev() {
-        ids.note(namespace, *id, *cursor);
-    }
+    ids.recall(&newest);
     ids.fill(up_to, base);
+    if ids.missing_to().is_some() {
+        tracing::info!(ring.base = %base, stored = %up_to, "more waits to be stored than is kept here: rows decide until then");
+    }
     Ok(())
 }
 
@@ -246,9 +246,8 @@ fn newest(known: &Settled) -> (Cursor, Arc<Epochs>) {
 
 /// Where the ring starts: far enough back to meet the watermark, but never in an earlier life of the stream, and with no more
 /// frames than it can hold, however large they are: what leaves it again leaves its id, and without the ids of all that is not
-/// stored yet a copy that is not marked would be shown as a message. What lies between is read from the stream for who asks for
-/// it, until it is stored: reading millions of messages only to forget them again would take from storing what it needs to catch
-/// up.
+/// stored yet each message waits for its row, since it may be a copy. What lies between is not read: reading millions of
+/// messages only to forget them again would take from storing what it needs to catch up.
 fn start_of(epochs: &Epochs, settled: Cursor, last: u64) -> u64 {
     let committed = u64::try_from(settled.sequence).unwrap_or(0);
     let first = epochs.get(settled.epoch).map_or(0, |epoch| epoch.first_sequence);

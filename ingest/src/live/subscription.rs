@@ -27,7 +27,7 @@ const AFTER_RESET: usize = 500;
 const RETRY: Duration = Duration::from_secs(1);
 /// How long a viewer may be read for from the stream at once, its turn included: less than until its next heartbeat.
 const LONGEST_FILL: Duration = Duration::from_secs(10);
-/// How long a viewer waits for a copy to be decided before it is told so.
+/// How long a viewer waits for rows to decide what it is shown before it is told so.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The messages that match a filter, from a position on, without gap or repeat. Dropping it ends it.
@@ -222,9 +222,8 @@ impl Subscription {
     /// One step; tells what to wait for when there is nothing to do.
     async fn advance(&mut self, watermark: Cursor) -> Wait {
         let Some(step) = self.step(watermark) else { return Wait::Nothing };
-        if !matches!(step, Step::Undecided) {
-            self.undecided_since = None;
-        }
+        let may_wait_for_rows = matches!(step, Step::Undecided | Step::BelowRing);
+        self.undecided_since = self.undecided_since.filter(|_| may_wait_for_rows);
         match step {
             Step::Ring(found) => {
                 self.position = found.reached;
@@ -261,13 +260,17 @@ impl Subscription {
                 Wait::Ring
             }
             Step::Filling => Wait::Ring,
-            Step::Undecided => {
-                let since = *self.undecided_since.get_or_insert_with(Instant::now);
-                let patient = !self.degraded && since.elapsed() < PATIENCE;
-                if patient { Wait::Until(since + PATIENCE) } else { self.degrade(Wait::Ring) }
-            }
+            Step::Undecided => self.wait_for_rows(),
+            // Any of these may be a copy.
+            Step::BelowRing if self.shared.ids().missing_to().is_some() => self.wait_for_rows(),
             Step::BelowRing => self.fill().await,
         }
+    }
+
+    fn wait_for_rows(&mut self) -> Wait {
+        let since = *self.undecided_since.get_or_insert_with(Instant::now);
+        let patient = !self.degraded && since.elapsed() < PATIENCE;
+        if patient { Wait::Until(since + PATIENCE) } else { self.degrade(Wait::Either) }
     }
 
     /// Takes what the ring holds next, or tells what else to do.
@@ -288,6 +291,7 @@ impl Subscription {
 
     /// What it needs has left the ring and is not stored yet.
     async fn fill(&mut self) -> Wait {
+        self.undecided_since = None;
         let up_to = {
             let ring = self.shared.ring();
             (ring.is_open() && ring.base().epoch == self.position.epoch).then(|| ring.base())
@@ -342,10 +346,11 @@ impl Subscription {
             Wait::Ring => (true, false, None),
             Wait::Watermark => (false, true, None),
             Wait::Either => (true, true, None),
-            Wait::Until(moment) => (true, false, Some(moment)),
+            Wait::Until(moment) => (true, true, Some(moment)),
         };
         // A table that does not answer is asked again after a pause, not with every message of the ring.
-        let ring = ring && !(self.degraded && until.is_some());
+        let pauses = self.degraded && until.is_some();
+        let (ring, watermark) = (ring && !pauses, watermark && !pauses);
         let until = until.unwrap_or(self.heartbeat_at).min(self.heartbeat_at);
         tokio::select! {
             () = self.shared.stop.cancelled() => return None,

@@ -129,9 +129,10 @@ pub(super) fn take(shared: &Shared, places: Vec<Place>, caught_up: bool) {
     shared.runs.read_to(head);
 }
 
-fn begin_anew(ring: &mut Ring, ids: &mut Ids, after: Option<Cursor>) {
+/// Begins the ring anew after a position, where there is one: of what lies below it nothing more comes.
+pub(in crate::live) fn begin_anew(ring: &mut Ring, ids: &mut Ids, after: Option<Cursor>) {
     if let Some(base) = after {
-        ids.miss();
+        ids.miss(base);
         let is_filled = ring.is_filled();
         ring.open(base);
         if is_filled {

@@ -45,10 +45,32 @@ fn a_ring_begins_where_the_ids_below_it_are_known() {
     assert!(!ids.knows(Cursor { epoch: 2, sequence: 1 }), "of another life nothing is known");
     ids.followed(at(120));
     assert!(ids.knows(at(150)));
-    ids.miss();
+    ids.miss(at(160));
     assert!(!ids.knows(at(1)));
     // Far more is said than stored: the ring begins above what the table knows.
     ids.fill(at(200), at(300));
     ids.followed(at(350));
     assert!(!ids.knows(at(350)), "what was said between 200 and 300 never came here");
+}
+
+/// What comes above ids that are missing may be a copy, until the table told them.
+#[test]
+fn while_ids_are_missing_anything_may_be_a_copy() {
+    let mut ids = Ids::of(10);
+    ids.fill(at(200), at(300));
+    assert_eq!(ids.missing_to(), Some(at(300)));
+    assert!(ids.note("a", Uuid::from_u128(1), at(301)));
+    assert!(ids.note("a", Uuid::from_u128(1), at(301)), "it is read again");
+    ids.miss(at(400));
+    assert_eq!(ids.missing_to(), Some(at(400)), "and more");
+    ids.recall(&[("a".to_owned(), Uuid::from_u128(3), at(350)), ("a".to_owned(), Uuid::from_u128(2), at(250))]);
+    ids.fill(at(400), at(400));
+    assert_eq!(ids.missing_to(), None);
+    assert!(!ids.note("a", Uuid::from_u128(1), at(301)));
+    assert!(ids.note("a", Uuid::from_u128(2), at(401)));
+    assert!(!ids.note("a", Uuid::from_u128(4), at(402)));
+    // Of what it knows nothing is missing, also where the stream holds it no more.
+    ids.followed(at(402));
+    ids.miss(at(402));
+    assert_eq!(ids.missing_to(), None);
 }

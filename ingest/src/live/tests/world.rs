@@ -9,6 +9,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::Frame;
+use super::super::feed::place::begin_anew;
+use super::super::ids::Ids;
 use super::super::page::Pages;
 use super::super::ring::{Limits, OWN_WEIGHT, Ring};
 use super::super::step::{self, Step};
@@ -21,16 +23,38 @@ const RING_FRAMES: usize = 8;
 
 #[derive(Debug, Clone)]
 pub(super) enum Op {
-    Publish { run: u8 },
-    Copy { which: prop::sample::Index, marked: bool },
+    Publish {
+        run: u8,
+    },
+    Copy {
+        which: prop::sample::Index,
+        marked: bool,
+    },
     Unreadable,
-    Deliver { count: usize },
-    Commit { count: i64 },
+    /// The stream lets go of its oldest messages. Others have them, and store them.
+    Discard {
+        count: i64,
+    },
+    Deliver {
+        count: usize,
+    },
+    Commit {
+        count: i64,
+    },
     Decide,
-    Restart { overlap: i64 },
+    /// The ring is filled anew, by the same process or by another one.
+    Restart {
+        overlap: i64,
+        process: bool,
+    },
     Close,
-    Subscribe { wants: u8, after: prop::sample::Index },
-    View { which: prop::sample::Index },
+    Subscribe {
+        wants: u8,
+        after: prop::sample::Index,
+    },
+    View {
+        which: prop::sample::Index,
+    },
 }
 
 /// A message of the stream: nothing where it cannot be read.
@@ -45,16 +69,17 @@ pub(super) struct Viewer {
 
 pub(super) struct World {
     stream: Vec<Published>,
-    delivered: usize,
+    /// Up to here the stream holds nothing any more.
+    discarded: i64,
+    delivered: i64,
     pub(super) ring: Ring,
+    ids: Ids,
     pages: Pages,
     /// What was committed when the ring opened.
     settled: i64,
     watermark: i64,
     pub(super) viewers: Vec<Viewer>,
     serial: u128,
-    /// Where the originals of unmarked copies are, with the copies: a ring reaches back far enough to know these.
-    unmarked: Vec<(i64, i64)>,
 }
 
 fn at(sequence: i64) -> Cursor {
@@ -81,20 +106,27 @@ fn filter(wants: u8) -> Filter {
     Filter { runs, general: wants > 0, ..Filter::default() }
 }
 
+fn everything() -> Filter {
+    Filter { runs: vec!["u0".to_owned()], general: true, ..Filter::default() }
+}
+
 impl World {
     pub(super) fn new() -> Self {
         let mut ring = Ring::closed(Limits { frames: RING_FRAMES, bytes: usize::MAX });
         ring.open(at(0));
+        let mut ids = Ids::default();
+        ids.fill(at(0), at(0));
         Self {
             stream: vec![],
+            discarded: 0,
             delivered: 0,
             ring,
+            ids,
             pages: Pages::default(),
             settled: 0,
             watermark: 0,
             viewers: vec![],
             serial: 0,
-            unmarked: vec![],
         }
     }
 
@@ -121,16 +153,9 @@ impl World {
             Op::Deliver { count } => self.deliver(*count),
             Op::Commit { count } => self.watermark = (self.watermark + count).min(self.last()),
             Op::Decide => self.decide(),
-            Op::Restart { overlap } => {
-                let mut start = (self.watermark + 1).min(self.last() + 1 - overlap).max(1);
-                for (original, copy) in self.unmarked.iter().rev() {
-                    start = if *copy > self.watermark { start.min(*original) } else { start };
-                }
-                self.settled = self.watermark;
-                self.delivered = usize::try_from(start - 1).unwrap();
-                self.ring.open(at(start - 1));
-            }
-            Op::Close => self.ring.close(),
+            Op::Discard { count } => self.discarded = (self.discarded + count).min(self.last()),
+            Op::Restart { overlap, process } => self.restart(*overlap, *process),
+            Op::Close => self.close(),
             Op::Subscribe { wants, after } => {
                 let start = at(i64::try_from(after.index(self.stream.len() + 1)).unwrap());
                 self.viewers.push(Viewer { filter: filter(*wants), start, position: start, seen: vec![] });
@@ -145,11 +170,12 @@ impl World {
 
     /// Lets everything arrive and everybody see.
     pub(super) fn settle(&mut self) {
-        if !self.ring.is_open() {
-            self.apply(&Op::Restart { overlap: 2 });
-        }
         self.deliver(usize::MAX);
         self.watermark = self.last();
+        if !self.ring.is_open() || self.ring.head() < at(self.watermark) {
+            self.restart(2, false);
+            self.deliver(usize::MAX);
+        }
         self.decide();
         for index in 0..self.viewers.len() {
             while self.view(index) {}
@@ -189,7 +215,16 @@ impl World {
                 let position = step::after_page(page.last().copied(), page.len() == PAGE, up_to);
                 (page, position)
             }
-            Step::Idle | Step::Filling | Step::Undecided | Step::BelowRing => return false,
+            Step::BelowRing => {
+                let up_to = self.ring.base();
+                let (position, filter) = (viewer.position, viewer.filter.clone());
+                let filled = self.fill(position, up_to, &filter);
+                if filled.1 == position {
+                    return false;
+                }
+                filled
+            }
+            Step::Idle | Step::Filling | Step::Undecided => return false,
         };
         self.seen(index, cursors, position)
     }
@@ -202,46 +237,104 @@ impl World {
         true
     }
 
+    /// What left the ring, as it is read from the stream for a viewer, and up to where that is.
+    fn fill(&mut self, after: Cursor, up_to: Cursor, filter: &Filter) -> (Vec<Cursor>, Cursor) {
+        let (mut cursors, mut reached) = (vec![], after);
+        while self.ring.is_open() && reached < up_to && reached.sequence >= self.discarded {
+            let next = at(reached.sequence + 1);
+            if let Some((frame, marked)) = self.published(next.sequence) {
+                if self.note(&frame) || marked {
+                    break;
+                }
+                if filter.matches(&frame.stored) {
+                    cursors.push(next);
+                }
+            }
+            reached = next;
+        }
+        (cursors, reached)
+    }
+
     fn copy(&mut self, which: prop::sample::Index, marked: bool) {
         let readable: Vec<_> = self.stream.iter().flatten().map(|(frame, _)| frame.clone()).collect();
         if readable.is_empty() {
             return;
         }
         let original = which.get(&readable);
-        // A publisher that does not mark its copies sends them at once, while the ring still holds the first.
-        self.deliver(usize::MAX);
-        let known = self.ring.is_open() && original.cursor > self.ring.base();
         let run = u8::from(original.stored.message.is_general());
         let copy = frame(self.next(), run, original.stored.message.id);
-        if known && !marked {
-            self.unmarked.push((original.cursor.sequence, copy.cursor.sequence));
+        self.stream.push(Some((copy, marked)));
+    }
+
+    fn close(&mut self) {
+        if self.ring.is_open() {
+            self.ids.followed(self.ring.head());
+            self.ring.close();
         }
-        self.stream.push(Some((copy, marked || !known)));
-        self.deliver(1);
+    }
+
+    fn restart(&mut self, overlap: i64, process: bool) {
+        self.close();
+        if process {
+            self.ids = Ids::default();
+        }
+        let meets = (self.watermark + 1).min(self.last() + 1 - overlap);
+        let held = i64::try_from(RING_FRAMES).unwrap();
+        let base = at(meets.max(self.last() + 1 - held).max(self.discarded + 1) - 1);
+        self.settled = self.watermark;
+        if !self.ids.knows(base) {
+            self.recall(at(self.watermark));
+            self.ids.fill(at(self.watermark), base);
+        }
+        self.delivered = base.sequence;
+        self.ring.open(base);
     }
 
     fn deliver(&mut self, count: usize) {
-        if !self.ring.is_open() {
-            return;
-        }
-        let from = self.delivered;
-        self.delivered = self.stream.len().min(from.saturating_add(count));
-        for (index, published) in self.stream[from..self.delivered].iter().enumerate() {
-            let cursor = at(i64::try_from(from + index + 1).unwrap());
-            match published {
+        for _ in 0..count {
+            if !self.ring.is_open() || self.delivered.max(self.discarded) == self.last() {
+                return;
+            }
+            if self.delivered < self.discarded {
+                self.delivered = self.discarded;
+                begin_anew(&mut self.ring, &mut self.ids, Some(at(self.delivered)));
+            }
+            self.delivered += 1;
+            let cursor = at(self.delivered);
+            match self.published(self.delivered) {
                 None => self.ring.skip(cursor),
                 Some((frame, marked)) => {
-                    self.ring.push(frame.clone(), *marked || cursor.sequence <= self.settled);
+                    let is_known = self.note(&frame);
+                    self.ring.push(frame, marked || is_known || cursor.sequence <= self.settled);
                 }
             }
         }
     }
 
+    fn published(&self, sequence: i64) -> Published {
+        self.stream[usize::try_from(sequence - 1).unwrap()].clone()
+    }
+
+    fn note(&mut self, frame: &Frame) -> bool {
+        self.ids.note(&frame.stored.message.run.namespace, frame.stored.message.id, frame.cursor)
+    }
+
+    /// The ids of the table, up to a position.
+    fn recall(&mut self, up_to: Cursor) {
+        let rows: Vec<_> = self.rows(at(0), up_to, &everything()).cloned().collect();
+        for row in rows {
+            self.note(&row);
+        }
+    }
+
     fn decide(&mut self) {
-        let everything = Filter { runs: vec!["u0".to_owned()], general: true, ..Filter::default() };
-        let rows: HashSet<Cursor> = self.rows(at(0), at(self.watermark), &everything).map(|frame| frame.cursor).collect();
+        let rows: HashSet<Cursor> = self.rows(at(0), at(self.watermark), &everything()).map(|frame| frame.cursor).collect();
         for cursor in self.ring.waiting(at(self.watermark), usize::MAX) {
             self.ring.decide(cursor, rows.contains(&cursor));
+        }
+        if let Some(base) = self.ids.missing_to().filter(|base| *base <= at(self.watermark)) {
+            self.recall(base);
+            self.ids.fill(base, base);
         }
     }
 

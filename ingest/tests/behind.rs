@@ -1,0 +1,89 @@
+//! A live side that begins where more waits to be stored than it holds.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use ingest::filter::Filter;
+use ingest::live::{Event, Hub, Start};
+use ingest::settled::Settled;
+
+use crate::hub::{OTHER, RUN, World, at, build, is_silent, message, sequences, until};
+
+/// As many frames as the ring holds.
+const HELD: i64 = 50_000;
+/// How long a condition may take to hold, on a busy machine: as many messages are read.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+async fn until_holds(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn until_read(hub: &Hub, last: i64) {
+    until_holds("the stream is read", async || hub.is_live() && hub.may_hold(at(last))).await;
+}
+
+/// Publishes as many messages of a run as the ring holds.
+async fn publish_many(world: &World) {
+    let client = world.nats.admin().connect().await.unwrap();
+    let sent = futures_util::stream::iter(0..HELD).map(|number| {
+        let id = message::id::of_foreign(OTHER, &number.to_string());
+        client.publish(OTHER, format!(r#"{{"v":1,"id":"{id}","content":"{number}"}}"#).into())
+    });
+    sent.buffered(64).for_each(async |sent| sent.unwrap()).await;
+    client.flush().await.unwrap();
+    let messages = async || world.admin.get_stream("agent-comms").await.unwrap().cached_info().state.messages;
+    until_holds("everything is in the stream", async || messages().await > HELD.unsigned_abs()).await;
+}
+
+/// A publisher that does not say so sends again what a viewer saw on another replica. It is not stored yet, and the ring of
+/// this replica begins after it: no id of it is known.
+#[tokio::test]
+async fn a_ring_that_begins_above_what_is_stored_shows_nothing_that_may_be_a_copy_before_its_row() {
+    let world = World::new("behind").await;
+    // Only the other replica, which begins late, follows the stream.
+    world.stop.cancel();
+    let first = world.publish(RUN, "said once").await;
+    publish_many(&world).await;
+    let copy = world.publish(RUN, "said once").await;
+    let last = world.publish(RUN, "after").await;
+    assert_eq!((first, copy, last), (1, HELD + 2, HELD + 3));
+    let base = last - HELD;
+    let (replica, stop) = World::replica(&world.nats, &world.table, &world.settled).await;
+    until_read(&replica, last).await;
+    let mut inside = replica.subscribe(build(), Start::After(at(last - 10)));
+    let mut below = replica.subscribe(build(), Start::After(at(first)));
+    for viewer in [&mut inside, &mut below] {
+        let waits = |event| match event {
+            Event::Degraded => Some(true),
+            Event::Message(_) => Some(false),
+            _ => None,
+        };
+        assert!(until(viewer, "word that it waits", waits).await);
+    }
+    // Everything below the ring is stored: what comes from then on is shown at once, unless it is known.
+    world.store(first).await;
+    world.settled.send_replace(Settled::at(at(base)));
+    let mut number = 0;
+    until_holds("what is new is shown before it is stored", async || {
+        number += 1;
+        let of_run = Filter { runs: vec![format!("n{number}")], ..Filter::default() };
+        let mut viewer = replica.subscribe(of_run, Start::After(at(last)));
+        world.publish(&format!("workflow.demo.next.n{number}.agent.codex.log"), "news").await;
+        !is_silent(&mut viewer).await
+    })
+    .await;
+    let again = world.publish(RUN, "said once").await;
+    let mut above = replica.subscribe(build(), Start::After(at(again - 1)));
+    assert!(is_silent(&mut above).await && is_silent(&mut inside).await && is_silent(&mut below).await);
+    world.store(last).await;
+    let end = world.publish(RUN, "end").await;
+    world.settled.send_replace(Settled::at(at(again)));
+    assert_eq!(sequences(&mut inside, 2).await, [last, end]);
+    assert_eq!(sequences(&mut below, 2).await, [last, end]);
+    assert_eq!(message(&mut above).await.0, end);
+    stop.cancel();
+}
