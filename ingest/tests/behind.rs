@@ -1,4 +1,4 @@
-//! A live side that begins where more waits to be stored than it holds.
+//! A live side that begins where more waits to be stored than it holds, or where the stream holds less than the table.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,9 @@ use futures_util::StreamExt as _;
 use ingest::filter::Filter;
 use ingest::live::{Event, Hub, Start};
 use ingest::settled::Settled;
+use prometheus_client::registry::Registry;
 
-use crate::hub::{OTHER, RUN, World, at, build, is_silent, message, sequences, until};
+use crate::hub::{OTHER, RUN, World, at, build, caught_up, is_silent, message, sequences, until};
 
 /// As many frames as the ring holds.
 const HELD: i64 = 50_000;
@@ -85,5 +86,34 @@ async fn a_ring_that_begins_above_what_is_stored_shows_nothing_that_may_be_a_cop
     assert_eq!(sequences(&mut inside, 2).await, [last, end]);
     assert_eq!(sequences(&mut below, 2).await, [last, end]);
     assert_eq!(message(&mut above).await.0, end);
+    stop.cancel();
+}
+
+/// Nothing was said for as long as the stream keeps what is said, or somebody emptied it.
+#[tokio::test]
+async fn what_an_empty_stream_holds_no_more_is_shown_from_the_table() {
+    let world = World::new("behind_empty").await;
+    for number in 0..3 {
+        world.publish(RUN, &number.to_string()).await;
+    }
+    world.commit(3).await;
+    world.admin.get_stream("agent-comms").await.unwrap().purge().await.unwrap();
+    let (replica, stop) = World::replica(&world.nats, &world.table, &world.settled).await;
+    let mut registry = Registry::default();
+    replica.register(&mut registry);
+    until_holds("the stream is followed", async || replica.is_live()).await;
+    let mut viewer = replica.subscribe(build(), Start::After(at(1)));
+    let mut newest = replica.subscribe(build(), Start::Newest(2));
+    for viewer in [&mut viewer, &mut newest] {
+        assert_eq!(sequences(viewer, 2).await, [2, 3]);
+        assert_eq!(caught_up(viewer).await, at(3));
+    }
+    // Not because following the stream was taken for stalled, and they were served between two attempts.
+    let mut metrics = String::new();
+    prometheus_client::encoding::text::encode(&mut metrics, &registry).unwrap();
+    assert!(metrics.contains("live_feed_restarts_total 0\n"), "{metrics}");
+    let next = world.publish(RUN, "next").await;
+    assert_eq!(message(&mut viewer).await.0, next);
+    assert_eq!(message(&mut newest).await.0, next);
     stop.cancel();
 }

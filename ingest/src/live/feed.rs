@@ -100,7 +100,8 @@ async fn follow_one(
     let (settled, epochs) = newest(&known.borrow_and_update());
     let stream = jetstream.get_stream(STREAM).await.map_err(FeedError::Stream)?;
     let last = check(&stream, &epochs, settled)?;
-    let start_sequence = start_of(&epochs, settled, last);
+    let first = stream.cached_info().state.first_sequence;
+    let start_sequence = start_of(&epochs, settled, first, last);
     let base = Cursor { epoch: settled.epoch, sequence: i64::try_from(start_sequence - 1).unwrap_or(i64::MAX) };
     recall_ids(shared, base, settled).await?;
     let mut reader = Reader::start(jetstream, stream, start_sequence).await?;
@@ -244,14 +245,14 @@ fn newest(known: &Settled) -> (Cursor, Arc<Epochs>) {
     (Cursor { epoch, sequence: committed.max(of_newest) }, known.epochs.clone())
 }
 
-/// Where the ring starts: far enough back to meet the watermark, but never in an earlier life of the stream, and with no more
-/// frames than it can hold, however large they are: what leaves it again leaves its id, and without the ids of all that is not
+/// Where the ring starts: far enough back to meet the watermark, but never in an earlier life of the stream nor in what it does
+/// not hold any more (a viewer there is served by the table, also where nothing at all is left), and with no more frames than it can hold, however large they are: what leaves it again leaves its id, and without the ids of all that is not
 /// stored yet each message waits for its row, since it may be a copy. What lies between is not read: reading millions of
 /// messages only to forget them again would take from storing what it needs to catch up.
-fn start_of(epochs: &Epochs, settled: Cursor, last: u64) -> u64 {
+fn start_of(epochs: &Epochs, settled: Cursor, first: u64, last: u64) -> u64 {
     let committed = u64::try_from(settled.sequence).unwrap_or(0);
-    let first = epochs.get(settled.epoch).map_or(0, |epoch| epoch.first_sequence);
-    let first = u64::try_from(first).unwrap_or(0).max(1);
+    let first_of_life = epochs.get(settled.epoch).map_or(0, |epoch| epoch.first_sequence);
+    let first = first.max(u64::try_from(first_of_life).unwrap_or(0)).max(1);
     let held = u64::try_from(super::Limits::DEFAULT.frames).unwrap_or(u64::MAX);
     let meets = (committed + 1).min((last + 1).saturating_sub(OVERLAP));
     meets.max((last + 1).saturating_sub(held)).max(first)
