@@ -4,6 +4,7 @@
 //! it returns, whatever the table holds.
 
 pub mod dead_letters;
+pub mod lives;
 pub mod messages;
 pub(crate) mod row;
 pub mod runs;

@@ -48,6 +48,8 @@ const WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an answer waits for what was said before the request to be settled. The watermark is read a few times a second.
 const SETTLING: Duration = Duration::from_millis(1_200);
+/// What the first token of an inbox is, or begins with: a publisher's own is `_INBOX_<namespace>`.
+const INBOX: &str = "_INBOX";
 /// Bytes of an answer, at most.
 const ANSWER_LIMIT: usize = 512 * 1024 - 1;
 /// The pause before the subject is subscribed to again, should that ever end.
@@ -115,7 +117,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Makes them part of what is scraped.
     pub fn register(&self, registry: &mut Registry) {
-        for outcome in ["answered", "busy", "unsettled", "slow", "failed", "refused", "unsent"] {
+        for outcome in ["answered", "busy", "unsettled", "slow", "failed", "refused", "unsent", "misdirected"] {
             drop(self.requests.get_or_create(&Outcome { outcome }));
         }
         let registry = registry.sub_registry_with_prefix("agentcomms_ingest_readback");
@@ -142,6 +144,11 @@ pub async fn run(client: async_nats::Client, source: Source, metrics: Arc<Metric
             };
             let Some(request) = request else { break };
             let Some(reply) = request.reply else { continue };
+            if !is_inbox(&reply) {
+                metrics.requests.get_or_create(&Outcome { outcome: "misdirected" }).inc();
+                tracing::info!(subject = SUBJECT, "a request for history names no inbox for its answers, and gets none");
+                continue;
+            }
             let answering = Answering { client: client.clone(), reply, metrics: metrics.clone() };
             if working.len() >= AT_ONCE + WAITING {
                 answering.end(Err(NoAnswer::Busy)).await;
@@ -156,6 +163,14 @@ pub async fn run(client: async_nats::Client, source: Source, metrics: Arc<Metric
         }
     }
     while working.join_next().await.is_some() {}
+}
+
+/// Whether a subject is somebody's inbox. Whoever asks names the subject of the answers, and the server lets us answer on any,
+/// with our rights and not with theirs: on one of the stream's API an answer would delete the stream, on one that the stream
+/// holds it would be a message of another namespace.
+fn is_inbox(reply: &str) -> bool {
+    let root = reply.split('.').next().unwrap_or_default();
+    (root == INBOX || root.strip_prefix(INBOX).is_some_and(|rest| rest.starts_with('_'))) && root.len() < reply.len()
 }
 
 /// One request's way back.

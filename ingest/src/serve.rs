@@ -87,7 +87,7 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
         service.version = env!("CARGO_PKG_VERSION"),
         api.address = %api,
         admin.address = %admin,
-        nats.url = args.nats.nats_url,
+        nats.url = args.nats.told_url(),
         retention.days = args.retention_days,
         access.mode = args.access.access.as_str(),
         tls = tls.is_some(),

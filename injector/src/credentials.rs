@@ -172,5 +172,14 @@ fn namespace(text: &str) -> Result<String, String> {
         && text.bytes().all(is_inside)
         && !text.starts_with('-')
         && !text.ends_with('-');
-    if is_name { Ok(text.to_owned()) } else { Err("is no name of a namespace".to_owned()) }
+    if !is_name {
+        return Err("is no name of a namespace".to_owned());
+    }
+    if text == message::UNKNOWN {
+        // Of a subject that names no namespace, the message's own word is taken.
+        return Err("means in subjects that the namespace is not known: whoever may publish there speaks for any; run the \
+                    workflows in a namespace of another name"
+            .to_owned());
+    }
+    Ok(text.to_owned())
 }

@@ -84,7 +84,7 @@ pub async fn bind(arguments: ServeArgs) -> anyhow::Result<Bound> {
         admin_listen = %admin_address,
         version = env!("CARGO_PKG_VERSION"),
         image = options.image,
-        nats.url = options.nats_url,
+        nats.url = options.nats_url.as_deref().map(service::nats::told_url),
         nats.auth = options.nats_auth.as_str(),
         "listening"
     );

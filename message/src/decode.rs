@@ -58,6 +58,10 @@ pub enum DecodeError {
     /// The body is JSON, but no object.
     #[error("body is JSON, but no object")]
     NotAnObject,
+    /// The body is an answer of the stream to a publisher who asked for it on this subject: the server lets anybody name any
+    /// subject for answers, and nobody has said it.
+    #[error("body is the stream's answer to a publisher, sent here as that publisher asked; nobody has said it")]
+    Answer,
     /// The body has neither content nor tool.
     #[error("body has neither content nor tool")]
     Empty,
@@ -81,7 +85,7 @@ impl DecodeError {
             Self::Subject(_) => "subject",
             Self::Json(_) | Self::NotAnObject => "decode",
             Self::Empty => "schema",
-            Self::Identity { .. } => "identity",
+            Self::Identity { .. } | Self::Answer => "identity",
         }
     }
 }
@@ -95,6 +99,7 @@ pub fn decode(received: &Received<'_>) -> Result<Decoded, DecodeError> {
     let mut body = match Body::read_plain(received.payload) {
         Some(body) => body,
         None => match serde_json::from_slice(received.payload).map_err(DecodeError::Json)? {
+            Value::Object(object) if is_answer(&object) => return Err(DecodeError::Answer),
             Value::Object(object) => Body::read(object),
             _ => return Err(DecodeError::NotAnObject),
         },
@@ -137,6 +142,14 @@ pub fn decode(received: &Received<'_>) -> Result<Decoded, DecodeError> {
         kind,
     };
     Ok(Decoded { message, placement })
+}
+
+/// Whether an object is what a stream answers to a publisher, and nothing else: every key is one of an acknowledgement's.
+fn is_answer(object: &Map<String, Value>) -> bool {
+    const KEYS: [&str; 9] = ["type", "error", "stream", "seq", "domain", "duplicate", "val", "batch", "count"];
+    let is_error = object.get("error").is_some_and(|error| error.get("err_code").is_some());
+    let is_stored = object.get("stream").is_some_and(Value::is_string) && object.get("seq").is_some_and(Value::is_number);
+    (is_error || is_stored) && object.keys().all(|key| KEYS.contains(&key.as_str()))
 }
 
 /// The run: what the body says in full where the subject agrees, else what the subject says.

@@ -11,8 +11,8 @@ use tracing_subscriber::{fmt, registry};
 const DEFAULT_FILTER: &str = "info";
 
 /// Libraries that tell what they carry, and the most that is logged of each whatever the filter says: below it are bodies of
-/// messages, and values of rows. What somebody said is never logged.
-const MOST: [(&str, LevelFilter); 2] = [("async_nats", LevelFilter::DEBUG), ("tokio_postgres", LevelFilter::INFO)];
+/// messages, values of rows, and the addresses of servers with the passwords that are in them. None of that is ever logged.
+const MOST: [(&str, LevelFilter); 2] = [("async_nats", LevelFilter::INFO), ("tokio_postgres", LevelFilter::INFO)];
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

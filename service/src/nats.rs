@@ -155,7 +155,7 @@ impl NatsArgs {
     /// The servers as they may be told: whoever logs in, and with what, is left out.
     #[must_use]
     pub fn told_url(&self) -> String {
-        self.nats_url.split(',').map(without_credentials).collect::<Vec<_>>().join(",")
+        told_url(&self.nats_url)
     }
 
     fn authorities(&self, scratch: &Path) -> Result<Option<PathBuf>, NatsSettingsError> {
@@ -189,6 +189,12 @@ fn read_token(path: &Path) -> Result<String, NatsSettingsError> {
     let mut token = std::fs::read_to_string(path).map_err(|source| NatsSettingsError::Token { path: path.to_owned(), source })?;
     token.truncate(token.trim_end_matches(['\r', '\n']).len());
     if token.trim().is_empty() { Err(NatsSettingsError::EmptyToken(path.to_owned())) } else { Ok(token) }
+}
+
+/// URLs as they may be told, with a comma between two: whoever logs in, and with what, is left out.
+#[must_use]
+pub fn told_url(urls: &str) -> String {
+    urls.split(',').map(without_credentials).collect::<Vec<_>>().join(",")
 }
 
 fn without_credentials(url: &str) -> String {

@@ -71,15 +71,20 @@ async fn file(state: &State, filter: Filter, form: Form) -> Result<Answer, Probl
     let ended = Box::pin(state.session()?.ended());
     let parts = stream::unfold((start, filter, pool, ended), move |(position, filter, pool, mut ended)| async move {
         let position = position?;
-        let read = read::messages::after(&pool, &filter, position, up_to, CHUNK);
+        let read = read::lives::after(&pool, &filter, position, up_to, CHUNK);
         // A part is not taken for the whole: the connection breaks.
         let found = tokio::select! {
             biased;
             () = &mut ended => Err(io::Error::other("the export may go on no longer")),
-            found = read => found.map_err(|error| {
-                tracing::warn!(error = &error as &dyn std::error::Error, "an export cannot go on");
-                io::Error::other("history cannot be read")
-            }),
+            found = read => match found {
+                // What is missing before the first part was dropped before this began.
+                Ok((_, Some("expired"))) if position != read::messages::FIRST => Err(io::Error::other("a day of it was dropped")),
+                Ok((found, _)) => Ok(found),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "an export cannot go on");
+                    Err(io::Error::other("history cannot be read"))
+                }
+            },
         };
         let found = match found {
             Ok(found) => found,

@@ -161,16 +161,17 @@ impl Subscription {
     async fn begin(&mut self, start: Start, watermark: Cursor) -> Wait {
         let begun = match start {
             Start::Newest(_) if watermark.epoch == 0 => return self.degrade(Wait::Watermark),
-            Start::Newest(limit) => self.begin_with_newest(limit, watermark, None).await.map(|()| "newest"),
+            Start::Newest(limit) => self.begin_with_newest(limit, watermark, None).await.map(|()| Some("newest")),
             Start::After(cursor) if self.in_reach(cursor) => {
                 self.go_on_from(cursor);
-                Ok("ring")
+                Ok(Some("ring"))
             }
             Start::After(_) if watermark.epoch == 0 => return self.degrade(Wait::Either),
             Start::After(cursor) => self.begin_after(cursor, watermark).await,
         };
         match begun {
-            Ok(resume) => {
+            Ok(None) => self.degrade(Wait::Either),
+            Ok(Some(resume)) => {
                 self.shared.metrics.connected(resume);
                 Wait::Nothing
             }
@@ -178,14 +179,17 @@ impl Subscription {
         }
     }
 
-    async fn begin_after(&mut self, cursor: Cursor, watermark: Cursor) -> Result<&'static str, ReadError> {
-        let refusal = self.settled.borrow().epochs.refusal(cursor);
-        match refusal {
+    /// Where it goes on from; nothing while its life of the stream is not known here yet.
+    async fn begin_after(&mut self, cursor: Cursor, watermark: Cursor) -> Result<Option<&'static str>, ReadError> {
+        let known = self.settled.borrow().epochs.clone();
+        match known.refusal(cursor) {
             None => {
                 self.go_on_from(cursor);
-                Ok("history")
+                Ok(Some("history"))
             }
-            Some(reason) => self.reset(reason, watermark).await.map(|()| "reset"),
+            // Another replica, which told it, noticed the break before this one: it will be known here in a moment.
+            Some("unknown_epoch") if read::lives::now(&self.shared.pool).await?.get(cursor.epoch).is_some() => Ok(None),
+            Some(reason) => self.reset(reason, watermark).await.map(|()| Some("reset")),
         }
     }
 
@@ -193,6 +197,10 @@ impl Subscription {
         self.begin_with_newest(AFTER_RESET, watermark, Some(reason)).await?;
         self.shared.metrics.resets.inc();
         Ok(())
+    }
+
+    async fn reset_or_retry(&mut self, reason: &'static str, watermark: Cursor) -> Wait {
+        self.reset(reason, watermark).await.map_or_else(|error| self.retry(&error), |()| Wait::Nothing)
     }
 
     async fn begin_with_newest(&mut self, limit: usize, watermark: Cursor, reset: Option<&'static str>) -> Result<(), ReadError> {
@@ -235,12 +243,14 @@ impl Subscription {
                 // What follows may have been discarded, or dropped, since this viewer began.
                 let refusal = self.settled.borrow().epochs.refusal(self.position);
                 if let Some(reason) = refusal.filter(|_| self.position >= self.chosen_to) {
-                    let done = Box::pin(self.reset(reason, watermark)).await;
-                    return done.map_or_else(|error| self.retry(&error), |()| Wait::Nothing);
+                    return Box::pin(self.reset_or_retry(reason, watermark)).await;
                 }
-                let read = Box::pin(read::messages::after(&self.shared.pool, &self.filter, self.position, up_to, PAGE)).await;
-                match read {
-                    Ok(slice) => {
+                match Box::pin(read::lives::after(&self.shared.pool, &self.filter, self.position, up_to, PAGE)).await {
+                    // A day of it was dropped since this replica was told of the lives last.
+                    Ok((_, Some(reason))) if self.position >= self.chosen_to => {
+                        Box::pin(self.reset_or_retry(reason, watermark)).await
+                    }
+                    Ok((slice, _)) => {
                         let last = slice.messages.last().map(|message| message.cursor);
                         self.position = step::after_page(last, slice.more, up_to);
                         self.shared.metrics.history_pages.inc();

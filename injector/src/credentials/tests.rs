@@ -29,6 +29,14 @@ fn the_certificate_names_one_user_and_ends_when_it_says() {
 }
 
 #[test]
+fn what_names_no_namespace_has_no_publisher() {
+    assert_eq!(namespace("demo"), Ok("demo".to_owned()));
+    for name in ["unknown", "", "-demo", "Demo", "a.b"] {
+        assert!(namespace(name).is_err(), "{name:?}");
+    }
+}
+
+#[test]
 fn it_does_not_outlive_its_authority() {
     let made = try_make(&authority(10, true)).unwrap();
     assert!(made.is_cut && made.expires < OffsetDateTime::now_utc() + Duration::days(10));

@@ -35,6 +35,23 @@ fn a_body_that_names_another_run_is_refused() {
 }
 
 #[test]
+fn the_streams_answer_to_a_publisher_is_nobodys_message() {
+    let answers = [
+        json!({"stream": "agent-comms", "seq": 12}),
+        json!({"stream": "agent-comms", "seq": 12, "duplicate": true, "domain": "hub"}),
+        json!({"error": {"code": 400, "err_code": 10_071, "description": "wrong last sequence: 5"}, "stream": "agent-comms", "seq": 0}),
+        json!({"error": {"code": 503, "err_code": 10_077, "description": "maximum messages exceeded"}}),
+    ];
+    for answer in answers {
+        let error = read("workflow.demo.fix-bug.u1.agent.coder.status", &answer).unwrap_err();
+        assert_eq!(error.class(), "identity", "{answer}: {error}");
+    }
+    // A program that speaks of streams.
+    assert!(read(RUN, &json!({"stream": "stdout", "seq": 12, "content": "hi"})).is_ok());
+    assert!(read(RUN, &json!({"error": {"code": 400}})).is_ok());
+}
+
+#[test]
 fn a_subject_that_names_nothing_is_filled_by_the_body() {
     let decoded = read(
         "workflow.demo.fix-bug.unknown.agent.unknown.log",

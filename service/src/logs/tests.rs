@@ -30,7 +30,7 @@ fn no_filter_shows_what_libraries_carry() {
     for filter in
         ["trace", "trace,async_nats=trace,tokio_postgres=trace", "async_nats::connection=trace,tokio_postgres::query=debug,trace"]
     {
-        check(filter, "async_nats::connection", LevelFilter::DEBUG);
+        check(filter, "async_nats::connection", LevelFilter::INFO);
         check(filter, "tokio_postgres::query", LevelFilter::INFO);
         check(filter, "ingest::consume", LevelFilter::TRACE);
     }
