@@ -56,6 +56,30 @@ async fn messages_of_other_publishers_are_stored_with_the_right_fields() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_who_calls_itself_anew_each_time_makes_no_list_without_end() {
+    let world = World::start().await;
+    let (running, stop) = world.serve().await;
+    let mut acks = Vec::new();
+    for number in 0..3_000 {
+        let subject = format!("workflow.demo.build.u-1.agent.agent-{number}.message");
+        acks.push(world.jetstream.publish(subject, r#"{"content":"said"}"#.into()).await.expect("published"));
+    }
+    for ack in acks {
+        ack.await.expect("acknowledged");
+    }
+    world.until(MESSAGES, 3_000).await;
+    world.until("SELECT messages FROM workflow_comms.runs", 3_000).await;
+    let agents = "SELECT sum(value::bigint)::bigint FROM workflow_comms.runs, jsonb_each_text(agents)";
+    assert_eq!(world.count(agents).await, 3_000);
+    // Those of the batch that reaches the bound are all listed.
+    let names = world.count("SELECT count(*) FROM workflow_comms.runs, jsonb_object_keys(agents)").await;
+    assert!((256..=256 + 500 + 1).contains(&names), "{names} names");
+    assert!(world.count("SELECT (agents ->> '(others)')::bigint FROM workflow_comms.runs").await > 2_000);
+    stop.cancel();
+    running.wait().await.expect("stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_kept_with_its_bytes_between_its_stored_neighbours() {
     let world = World::start().await;
     let (running, stop) = world.serve().await;

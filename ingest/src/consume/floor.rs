@@ -41,6 +41,8 @@ const CLEAN: Duration = Duration::from_secs(60);
 const WARN: Duration = Duration::from_secs(3_600);
 /// From which share of what the stream may hold that is told.
 const FULL: f64 = 0.5;
+/// From which share the stream is taken to discard at any moment what is not stored: ages and sizes are taken for even.
+const NEAR_END: f64 = 0.8;
 
 /// Follows one binding of the durable.
 pub(super) struct Floor {
@@ -196,8 +198,9 @@ impl Floor {
             let last = follows.map_or(i64::MAX, |next| next.first_sequence - 1);
             let position = Cursor { epoch: epoch.epoch, sequence: epoch.watermark };
             let hold_to = waiting.and_then(|waiting| waiting.hold_to);
-            let decision =
-                if is_served { decide(Standing { watermark: epoch.watermark, hold_to, last }, told) } else { Decision::Nothing };
+            let is_near_end = next.is_none() && backlog(&epoch, info) > NEAR_END;
+            let standing = Standing { watermark: epoch.watermark, hold_to, last, is_near_end };
+            let decision = if is_served { decide(standing, told) } else { Decision::Nothing };
             match decision {
                 Decision::Nothing => {}
                 Decision::Raise(to) => {
@@ -213,7 +216,7 @@ impl Floor {
                         epoch = position.epoch,
                         watermark = position.sequence,
                         discarded.to = to,
-                        "the stream discarded what may not be stored yet"
+                        "the stream discarded what may not be stored yet, or is about to"
                     );
                 }
                 Decision::Compare(_) => {

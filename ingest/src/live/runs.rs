@@ -45,13 +45,20 @@ pub(super) struct Changes {
 /// Runs that changed, until that is told. Pure: it is handed the time.
 #[derive(Debug)]
 pub(super) struct Pending {
-    changed: HashMap<RunKey, Cursor>,
+    changed: HashMap<RunKey, Change>,
     /// When a run said something last, and how many silences were told since.
     silent: HashMap<RunKey, (Instant, usize)>,
     /// How far the stream was read.
     read_to: Cursor,
     /// Up to here something was passed over: lists are whole again once the table holds it.
     passed_to: Option<Cursor>,
+}
+
+/// What a run said since it was told.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    first: Cursor,
+    last: Cursor,
 }
 
 /// Below it there is nothing that could be passed over.
@@ -132,8 +139,8 @@ impl Changes {
 impl Pending {
     pub(super) fn note(&mut self, key: RunKey, cursor: Cursor, now: Instant) {
         self.silent.insert(key.clone(), (now, 0));
-        let last = self.changed.entry(key).or_insert(cursor);
-        *last = cursor.max(*last);
+        let change = self.changed.entry(key).or_insert(Change { first: cursor, last: cursor });
+        *change = Change { first: cursor.min(change.first), last: cursor.max(change.last) };
     }
 
     pub(super) fn read_to(&mut self, position: Cursor) {
@@ -152,19 +159,26 @@ impl Pending {
         self.passed_to.take_if(|position| *position <= watermark).is_some()
     }
 
-    /// The runs to tell of now: those whose last change the table holds.
+    /// The runs to tell of now: those of whose changes the table holds some, however many more they say meanwhile. The ones
+    /// that waited longest come first, so that none waits for ever where more change than can be told.
     pub(super) fn take(&mut self, watermark: Cursor, limit: usize, now: Instant) -> Vec<RunKey> {
         for (key, (since, told)) in &mut self.silent {
             if SILENCES.get(*told).is_some_and(|silence| now.duration_since(*since) >= *silence) {
                 *told += 1;
-                self.changed.entry(key.clone()).or_default();
+                self.changed.entry(key.clone()).or_insert(Change { first: Cursor::default(), last: Cursor::default() });
             }
         }
         self.silent.retain(|_, (_, told)| *told < SILENCES.len());
-        let ready = |(_, cursor): &(&RunKey, &Cursor)| **cursor <= watermark;
-        let keys: Vec<RunKey> = self.changed.iter().filter(ready).take(limit).map(|(key, _)| key.clone()).collect();
+        let mut ready: Vec<_> = self.changed.iter().filter(|(_, change)| change.first <= watermark).collect();
+        ready.sort_unstable_by_key(|(_, change)| change.first);
+        let keys: Vec<RunKey> = ready.into_iter().take(limit).map(|(key, _)| key.clone()).collect();
         for key in &keys {
-            self.changed.remove(key);
+            if let Some(change) = self.changed.remove(key)
+                && change.last > watermark
+            {
+                // The table does not hold all of it yet.
+                self.changed.insert(key.clone(), Change { first: change.last, ..change });
+            }
         }
         keys
     }

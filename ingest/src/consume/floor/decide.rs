@@ -23,6 +23,8 @@ pub(super) struct Standing {
     pub(super) hold_to: Option<i64>,
     /// The last sequence that belongs to this life: below the first of the next one, in the same stream.
     pub(super) last: i64,
+    /// Whether the stream is about to discard what is not stored yet.
+    pub(super) is_near_end: bool,
 }
 
 /// What to change.
@@ -47,7 +49,13 @@ pub(super) fn decide(standing: Standing, told: Told) -> Decision {
         return Decision::Hold(discarded_to);
     }
     let floor = told.floor.min(standing.last);
-    if floor > standing.watermark { Decision::Raise(floor) } else { Decision::Nothing }
+    match floor > standing.watermark {
+        // Where the stream is kept several times, the consumer and the stream may be led by two servers, each with a clock of
+        // its own: one counts as acknowledged what has expired there, while the other still has it.
+        true if standing.is_near_end => Decision::Hold(floor),
+        true => Decision::Raise(floor),
+        false => Decision::Nothing,
+    }
 }
 
 #[cfg(test)]

@@ -18,11 +18,41 @@ fn at(sequence: i64) -> Cursor {
 fn a_change_is_told_once_and_only_when_the_table_holds_it() {
     let now = Instant::now();
     let mut pending = Pending::default();
-    pending.note(key("a"), at(5), now);
     pending.note(key("a"), at(7), now);
     assert_eq!(pending.take(at(6), 10, now), vec![]);
     assert_eq!(pending.take(at(7), 10, now), vec![key("a")]);
     assert_eq!(pending.take(at(9), 10, now), vec![]);
+}
+
+#[test]
+fn a_run_that_never_stops_talking_is_told_as_it_goes_and_at_its_end() {
+    let now = Instant::now();
+    let mut pending = Pending::default();
+    for tick in 0..5 {
+        // The table is always a few messages behind.
+        for sequence in tick * 10..tick * 10 + 10 {
+            pending.note(key("a"), at(sequence), now);
+        }
+        assert_eq!(pending.take(at(tick * 10 + 6), 10, now), vec![key("a")], "tick {tick}");
+    }
+    assert_eq!(pending.take(at(48), 10, now), vec![]);
+    assert_eq!(pending.take(at(49), 10, now), vec![key("a")]);
+    assert_eq!(pending.take(at(99), 10, now), vec![]);
+}
+
+#[test]
+fn where_more_change_than_can_be_told_each_has_its_turn() {
+    let now = Instant::now();
+    let mut pending = Pending::default();
+    let runs: Vec<_> = (0..100).map(|number| key(&format!("run-{number}"))).collect();
+    let mut told = std::collections::HashSet::new();
+    for tick in 0..10 {
+        for (number, run) in (0..).zip(&runs) {
+            pending.note(run.clone(), at(tick * 100 + number), now);
+        }
+        told.extend(pending.take(at(tick * 100 + 99), 10, now));
+    }
+    assert_eq!(told.len(), runs.len());
 }
 
 #[test]

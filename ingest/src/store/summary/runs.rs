@@ -18,7 +18,29 @@ const PREVIEW_CHARACTERS: usize = 240;
 /// How much of a verdict is kept: it is a word.
 const OUTCOME_CHARACTERS: usize = 120;
 
-const UPSERT: &str = "INSERT INTO workflow_comms.runs AS run \
+/// The counts of one column, those of a batch added. What a publisher names freely may be a new name each time: of more names
+/// than this all further ones are counted as one, or the row of a run would grow with everything it says.
+macro_rules! added {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " = jsonb_strip_nulls(run.",
+            $column,
+            " || coalesce((SELECT jsonb_object_agg(name, nullif(more + coalesce((run.",
+            $column,
+            " ->> name)::bigint, 0), 0)) FROM (SELECT CASE WHEN run.",
+            $column,
+            " ? key OR (SELECT count(*) FROM jsonb_object_keys(run.",
+            $column,
+            ")) < 256 THEN key ELSE '(others)' END AS name, sum(value::bigint)::bigint AS more FROM jsonb_each_text(excluded.",
+            $column,
+            ") GROUP BY 1) AS batch), '{}')), "
+        )
+    };
+}
+
+const UPSERT: &str = concat!(
+    "INSERT INTO workflow_comms.runs AS run \
     (workflow_namespace, run_key, workflow_name, workflow_uid, run_id, runtime, first_epoch, first_seq, first_at, last_epoch, \
      last_seq, last_at, messages, kinds, agents, outcome, preview, preview_agent, preview_epoch, preview_seq, \
      run_id_epoch, run_id_seq, outcome_epoch, outcome_seq) \
@@ -54,11 +76,10 @@ const UPSERT: &str = "INSERT INTO workflow_comms.runs AS run \
       last_at = CASE WHEN (excluded.last_epoch, excluded.last_seq) > (run.last_epoch, run.last_seq) \
                 THEN excluded.last_at ELSE run.last_at END, \
       messages = run.messages + excluded.messages, \
-      kinds = jsonb_strip_nulls(run.kinds || coalesce((SELECT jsonb_object_agg(key, \
-              nullif(value::bigint + coalesce((run.kinds ->> key)::bigint, 0), 0)) FROM jsonb_each_text(excluded.kinds)), '{}')), \
-      agents = jsonb_strip_nulls(run.agents || coalesce((SELECT jsonb_object_agg(key, \
-              nullif(value::bigint + coalesce((run.agents ->> key)::bigint, 0), 0)) FROM jsonb_each_text(excluded.agents)), '{}')), \
-      outcome = CASE WHEN (excluded.outcome_epoch, excluded.outcome_seq) > (run.outcome_epoch, run.outcome_seq) \
+      ",
+    added!("kinds"),
+    added!("agents"),
+    "outcome = CASE WHEN (excluded.outcome_epoch, excluded.outcome_seq) > (run.outcome_epoch, run.outcome_seq) \
         THEN excluded.outcome ELSE run.outcome END, \
       outcome_epoch = CASE WHEN (excluded.outcome_epoch, excluded.outcome_seq) > (run.outcome_epoch, run.outcome_seq) \
         THEN excluded.outcome_epoch ELSE run.outcome_epoch END, \
@@ -71,7 +92,8 @@ const UPSERT: &str = "INSERT INTO workflow_comms.runs AS run \
       preview_epoch = CASE WHEN (excluded.preview_epoch, excluded.preview_seq) > (run.preview_epoch, run.preview_seq) \
                       THEN excluded.preview_epoch ELSE run.preview_epoch END, \
       preview_seq = CASE WHEN (excluded.preview_epoch, excluded.preview_seq) > (run.preview_epoch, run.preview_seq) \
-                    THEN excluded.preview_seq ELSE run.preview_seq END";
+                    THEN excluded.preview_seq ELSE run.preview_seq END"
+);
 
 /// What a batch says of one run.
 struct Delta<'a> {

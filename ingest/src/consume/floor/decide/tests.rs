@@ -154,7 +154,7 @@ impl World {
     }
 
     fn tick(&mut self, replica: usize) {
-        let standing = Standing { watermark: self.watermark, hold_to: self.hold_to, last: i64::MAX };
+        let standing = Standing { watermark: self.watermark, hold_to: self.hold_to, last: i64::MAX, is_near_end: false };
         let told = Told { floor: self.floor_told[replica], first: self.first_told[replica] };
         match decide(standing, told) {
             Decision::Raise(to) => {
@@ -215,7 +215,7 @@ proptest! {
 
 #[track_caller]
 fn check(watermark: i64, hold_to: Option<i64>, last: i64, (floor, first): (i64, i64), expected: Decision) {
-    assert_eq!(decide(Standing { watermark, hold_to, last }, Told { floor, first }), expected);
+    assert_eq!(decide(Standing { watermark, hold_to, last, is_near_end: false }, Told { floor, first }), expected);
 }
 
 #[test]
@@ -233,4 +233,14 @@ fn a_life_ends_where_the_next_one_of_the_same_stream_begins() {
     check(15, None, 15, (40, 1), Decision::Nothing);
     check(10, None, 15, (40, 30), Decision::Hold(15));
     check(20, None, 15, (40, 30), Decision::Nothing);
+}
+
+#[test]
+fn where_the_stream_is_about_to_discard_the_floor_is_compared_before_it_is_believed() {
+    let standing = |hold_to| Standing { watermark: 5, hold_to, last: i64::MAX, is_near_end: true };
+    // One server counts 6 to 9 as acknowledged since they expired by its clock; by the other's the stream has them still.
+    let told = Told { floor: 9, first: 6 };
+    assert_eq!(decide(standing(None), told), Decision::Hold(9));
+    assert_eq!(decide(standing(Some(9)), told), Decision::Compare(9));
+    assert_eq!(decide(standing(None), Told { floor: 5, first: 6 }), Decision::Nothing);
 }
