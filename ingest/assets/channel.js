@@ -2,6 +2,7 @@
 // live, the list says.
 
 import { parse } from "./rows.js";
+import { Stream } from "./stream.js";
 
 const MOST = 15;
 
@@ -15,14 +16,10 @@ export class Channel {
 
   follow() {
     this.#list.scrollTop = this.#list.scrollHeight;
-    const url = new URL("/api/agents/events", location.href);
-    url.searchParams.set("channel", "general");
-    url.searchParams.set("view", "rows");
-    url.searchParams.set("after", this.#list.dataset.after);
     // Where there is no room for it, it is not asked for.
     if (!this.#list.checkVisibility()) return;
-    const source = new EventSource(url);
-    source.addEventListener("message", (event) => this.#arrived(event.data, event.lastEventId));
+    const arrived = { message: (data, id) => this.#arrived(data, id) };
+    new Stream("/api/agents/events?channel=general&view=rows", this.#list.dataset.after, arrived, () => {}).open();
   }
 
   #arrived(data, id) {

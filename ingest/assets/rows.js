@@ -13,13 +13,6 @@ export function parse(html) {
   return template.content.firstElementChild;
 }
 
-// Whether a position is after another.
-export function isAfter(left, right) {
-  const [leftEpoch, leftSequence] = left.split(".").map(Number);
-  const [rightEpoch, rightSequence] = right.split(".").map(Number);
-  return leftEpoch === rightEpoch ? leftSequence > rightSequence : leftEpoch > rightEpoch;
-}
-
 function firstRow(entry) {
   return entry?.matches(".row") ? entry : entry?.querySelector(".row");
 }

@@ -2,8 +2,8 @@
 // pointer or the focus is on the list, and are counted.
 
 import { Channel } from "./channel.js";
+import { isAfter } from "./cursor.js";
 import { help } from "./keys.js";
-import { isAfter } from "./rows.js";
 import { Stream } from "./stream.js";
 
 const EVERY = 1000;

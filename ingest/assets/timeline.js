@@ -3,10 +3,11 @@
 import { About } from "./about.js";
 import { Bodies } from "./body.js";
 import { Copy } from "./copy.js";
+import { isAfter } from "./cursor.js";
 import { Follow } from "./follow.js";
 import { Keys } from "./keys.js";
 import { Pages } from "./pages.js";
-import { Rows, isAfter, parse } from "./rows.js";
+import { Rows, parse } from "./rows.js";
 import { Stream } from "./stream.js";
 import { Times } from "./times.js";
 

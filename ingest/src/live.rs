@@ -20,6 +20,7 @@ mod ring;
 mod runs;
 mod step;
 mod subscription;
+mod tabs;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 

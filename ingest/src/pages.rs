@@ -11,7 +11,7 @@ pub mod colour;
 pub mod figures;
 pub mod general;
 mod help;
-mod layout;
+pub mod layout;
 pub mod list;
 pub mod login;
 pub mod markdown;

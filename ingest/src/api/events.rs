@@ -94,7 +94,7 @@ pub fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
             }
             Ok(Some(run)) => sse::named("run", None, &run::data(&run)),
             Ok(None) => return None,
-            Err(_) => Bytes::from_static(sse::COMMENT),
+            Err(_) => Bytes::from_static(sse::HEARTBEAT),
         };
         Some((bytes, (changes, viewer)))
     });
@@ -179,11 +179,12 @@ fn start(query: &Query, headers: &HeaderMap) -> Result<Start, Problem> {
 }
 
 fn view(query: &Query, filter: &Filter) -> Result<View, Problem> {
+    let place = if filter.general { Place::General } else { Place::Run };
     match query.first("view") {
         None | Some("json") => Ok(View::Json),
-        Some("rows") if filter.general => Ok(View::Rows(Place::General)),
-        Some("rows") => Ok(View::Rows(Place::Run)),
-        Some(other) => Err(Problem::bad_request(format!("`view` is `{other}`; it is json or rows"))),
+        Some("rows") => Ok(View::Rows(place)),
+        Some("tabs") => Ok(View::Tabs(place)),
+        Some(other) => Err(Problem::bad_request(format!("`view` is `{other}`; it is json, rows or tabs"))),
     }
 }
 

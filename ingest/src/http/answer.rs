@@ -22,7 +22,7 @@ pub type Answer = Response<Body>;
 /// Scripts, styles and streams of this server alone: whatever text a message holds, a browser runs none of it, loads
 /// nothing for it, and nobody frames the page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// An answer that is whole.
 #[must_use]

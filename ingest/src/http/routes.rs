@@ -91,8 +91,8 @@ pub static ROUTES: &[Route] = &[
         summary: "Messages of runs and of the shared channel, live",
         description: "Server-sent events. Each message is an event without a name whose id is its cursor; a reader that \
             connects again with `Last-Event-ID` (or `after`) gets everything after it, once, from any replica. Without a position \
-            the newest `limit` messages come first. Event `caught_up`: history is told, what follows is live. `heartbeat`: every \
-            15 s, its id may be resumed from. `reset`: the position cannot be honoured (`reason`: unknown_epoch, expired, \
+            the newest `limit` messages come first. Event `caught_up`: history is told, what follows is live. `heartbeat`: after \
+            15 s without any other, its id may be resumed from. `reset`: the position cannot be honoured (`reason`: unknown_epoch, expired, \
             discarded); what follows begins anew. `status` with `degraded`: live messages wait for the database. One of `runId`, \
             `workflowUid` and `channel` is required; together they are a union.",
         parameters: &[&[
@@ -118,9 +118,9 @@ pub static ROUTES: &[Route] = &[
         path: "/api/agents/runs/events",
         alias: None,
         summary: "Runs as they change, live",
-        description: "Server-sent events of name `run`. There is no position: a reader loads the list when it has connected, each \
-            time, and then misses nothing.",
-        parameters: &[&[p::VIEW]],
+        description: "Server-sent events of name `run`, and `heartbeat` after 15 s without one. There is no position: a reader \
+            loads the list when it has connected, each time, and then misses nothing.",
+        parameters: &[&[p::RUNS_VIEW]],
         body: Body::Events("Run"),
         problems: &[],
     },

@@ -54,15 +54,16 @@ pub fn named_text(name: &str, data: &str) -> Bytes {
     block(&format!("event: {name}\n"), data)
 }
 
-/// Keeps proxies from closing a silent stream and moves the position of its reader, who is told nothing: a comment, then a
-/// block with an id alone.
+/// Keeps proxies from closing a silent stream and moves the position of its reader. It is an event, because a browser tells a
+/// script of nothing else: a script that hears none knows that the connection is broken. Its name keeps it from those who
+/// listen to messages alone.
 #[must_use]
 pub fn heartbeat(id: impl Display) -> Bytes {
-    Bytes::from(format!(": heartbeat\n\nid: {id}\n\n"))
+    Bytes::from(format!("event: heartbeat\nid: {id}\ndata: {{\"cursor\":\"{id}\"}}\n\n"))
 }
 
-/// Keeps a stream without positions open.
-pub const COMMENT: &[u8] = b": heartbeat\n\n";
+/// The same of a stream without positions.
+pub const HEARTBEAT: &[u8] = b"event: heartbeat\ndata: {}\n\n";
 
 /// A line break of any sort would end the field: each line of the data is a field of its own.
 fn block(head: &str, data: &str) -> Bytes {

@@ -11,6 +11,7 @@ use message::Message;
 use serde_json::Value;
 
 use super::page::View;
+use super::tabs;
 use crate::api::event;
 use crate::cursor::Cursor;
 use crate::http::sse;
@@ -55,6 +56,7 @@ impl Frame {
         match view {
             View::Json => self.event().clone(),
             View::Rows(place) => rows.of(self, place),
+            View::Tabs(place) => tabs::event(&self.stored, &rows.of(self, place)),
         }
     }
 

@@ -20,15 +20,18 @@ pub enum View {
     Json,
     /// Its row on a page.
     Rows(Place),
+    /// The same after a line that says whose it is, see [`super::tabs`].
+    Tabs(Place),
 }
 
 impl View {
-    const COUNT: usize = 1 + Place::ALL.len();
+    const COUNT: usize = 1 + 2 * Place::ALL.len();
 
     fn index(self) -> usize {
         match self {
             Self::Json => 0,
             Self::Rows(place) => 1 + place as usize,
+            Self::Tabs(place) => 1 + Place::ALL.len() + place as usize,
         }
     }
 }

@@ -13,11 +13,18 @@ use crate::http::answer::{self, Answer};
 pub const PREFIX: &str = "/assets/";
 
 /// A file and what it holds. A script names only those that stand before it.
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 23] = [
     ("page.css", include_str!("../../assets/page.css")),
     ("timeline.css", include_str!("../../assets/timeline.css")),
     ("runs.css", include_str!("../../assets/runs.css")),
     ("theme.js", include_str!("../../assets/theme.js")),
+    ("cursor.js", include_str!("../../assets/cursor.js")),
+    ("source.js", include_str!("../../assets/source.js")),
+    ("want.js", include_str!("../../assets/want.js")),
+    ("lane.js", include_str!("../../assets/lane.js")),
+    ("worker.js", include_str!("../../assets/worker.js")),
+    ("tab.js", include_str!("../../assets/tab.js")),
+    ("chip.js", include_str!("../../assets/chip.js")),
     ("stream.js", include_str!("../../assets/stream.js")),
     ("keys.js", include_str!("../../assets/keys.js")),
     ("times.js", include_str!("../../assets/times.js")),

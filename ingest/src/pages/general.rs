@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use message::Kind;
 
-use super::layout::{self, Here, Shell};
+use super::layout::{self, Here, Shell, Who};
 use super::list::{self, List, Piece};
 use super::row::Place;
 use super::{choice, row};
@@ -15,8 +15,8 @@ const PATH: &str = "/agents/general";
 pub struct View<'a> {
     /// The query of the page: filters and place.
     pub query: &'a Query,
-    /// Whether the reader signed in here.
-    pub signed_in: bool,
+    /// Who reads.
+    pub who: Who,
     /// The rows.
     pub piece: &'a Piece,
 }
@@ -28,7 +28,7 @@ pub fn render(view: &View<'_>) -> String {
     layout::page(&Shell {
         here: Here::General,
         title: "General",
-        signed_in: view.signed_in,
+        who: &view.who,
         heading: html! { h1.hidden { "General" } },
         actions: html! {
             (layout::connection())

@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{assets, help, list};
+use crate::access::Viewer;
 use crate::http::query::Query;
 
 /// Which page is shown.
@@ -25,12 +26,30 @@ impl Here {
     }
 }
 
+/// Who reads a page.
+#[derive(Debug, Clone, Default)]
+pub struct Who {
+    /// Whether they signed in here, and may sign out.
+    pub signed_in: bool,
+    /// What tells apart readers of other rights; nothing on a server that everybody may read. Pages share streams only where it
+    /// is the same: what one reader is told may be more than what another in the same browser may read.
+    pub key: Option<String>,
+}
+
+impl Who {
+    /// The one who asks.
+    #[must_use]
+    pub fn of(viewer: &Viewer) -> Self {
+        Self { signed_in: viewer.is_signed_in(), key: viewer.rights() }
+    }
+}
+
 /// A page from its parts.
 pub(super) struct Shell<'a> {
     pub(super) here: Here,
     pub(super) title: &'a str,
-    /// Whether the reader signed in here.
-    pub(super) signed_in: bool,
+    /// Who reads.
+    pub(super) who: &'a Who,
     /// Beside the links, in the first line.
     pub(super) heading: Markup,
     /// At the end of the first line, before the theme.
@@ -60,7 +79,7 @@ pub(super) fn page(shell: &Shell<'_>) -> String {
                 script src=(assets::path("theme.js")) {}
                 @if let Some(script) = shell.script { script type="module" src=(assets::path(script)) {} }
             }
-            body data-here=(shell.here.name()) {
+            body data-here=(shell.here.name()) data-reader=[shell.who.key.as_deref()] {
                 a.skip href="#main" { "Skip to the content" }
                 header {
                     div.first {
@@ -69,7 +88,7 @@ pub(super) fn page(shell: &Shell<'_>) -> String {
                             a href="/agents/general" aria-current=[here(Here::General)] { "General" }
                         }
                         div.heading { (shell.heading) }
-                        div.actions { (shell.actions) (theme()) (help::button()) @if shell.signed_in { (sign_out()) } }
+                        div.actions { (shell.actions) (theme()) (help::button()) @if shell.who.signed_in { (sign_out()) } }
                     }
                     div.second { (shell.filters) }
                 }

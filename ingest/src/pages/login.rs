@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::layout::{self, Here, Shell};
+use super::layout::{self, Here, Shell, Who};
 
 /// What is known of whoever looks at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub fn render(next: &str, said: Said) -> String {
     layout::page(&Shell {
         here: Here::Login,
         title: "Sign in",
-        signed_in: false,
+        who: &Who::default(),
         heading: html! { h1.hidden { "Sign in" } },
         actions: html! {},
         filters: html! {},

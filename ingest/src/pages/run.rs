@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::layout::{self, Here, Shell};
+use super::layout::{self, Here, Shell, Who};
 use super::list::{self, List, Piece};
 use super::row::Place;
 use super::{choice, figures, rail, spread};
@@ -18,8 +18,8 @@ pub struct View<'a> {
     pub id: &'a str,
     /// The query of the page: filters and place.
     pub query: &'a Query,
-    /// Whether the reader signed in here.
-    pub signed_in: bool,
+    /// Who reads.
+    pub who: Who,
     /// The rows.
     pub piece: &'a Piece,
     /// How they lie in time, where that was read with them.
@@ -40,7 +40,7 @@ pub fn render(view: &View<'_>) -> String {
     layout::page(&Shell {
         here: Here::Run,
         title: name,
-        signed_in: view.signed_in,
+        who: &view.who,
         heading: heading(view, name),
         actions: html! {
             (layout::connection())

@@ -1,9 +1,12 @@
 //! What a page does when its connection fails: it says so, comes back by itself, and shows everything that was said meanwhile, once.
 
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use serde_json::json;
 
-use crate::ground::{Ground, said};
+use crate::ground::{Ground, PATIENCE, said};
 use crate::road::State;
 
 const TEXTS: &str = "return [...document.querySelectorAll('#rows .row .what')].map((what) => what.textContent)";
@@ -55,5 +58,140 @@ async fn an_offline_laptop_waits_for_its_network() -> Result<()> {
     ground.offline(false).await?;
     ground.wait_for_rows(1).await?;
     ground.wait_for("the page is live", &format!("return {STATE} === 'live'")).await?;
+    ground.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_goes_on_at_what_replaces_its_replica_and_at_another_one() -> Result<()> {
+    let ground = Ground::new().await?;
+    ground.open_live("/agents/moved-uid").await?;
+    ground.publish(&said("moved", "coder", "first")).await?;
+    ground.wait_for_rows(1).await?;
+    let ground = ground.restart().await?;
+    ground.publish(&said("moved", "coder", "after the restart")).await?;
+    ground.wait_for_rows(2).await?;
+    ground.wait_for("the page is live", &format!("return {STATE} === 'live'")).await?;
+    // While it is cut off nobody is told.
+    ground.road.becomes(State::Cut);
+    ground.wait_for("the page says that it is not live", &format!("return {STATE} !== 'live'")).await?;
+    ground.publish(&said("moved", "coder", "meanwhile")).await?;
+    let other = ground.another_replica().await?;
+    ground.road.leads_to(other.running.api);
+    ground.road.becomes(State::Open);
+    ground.publish(&said("moved", "coder", "at the other")).await?;
+    ground.wait_for_rows(4).await?;
+    ground.wait_for("the page is live", &format!("return {STATE} === 'live'")).await?;
+    assert_eq!(ground.ask(TEXTS).await?, json!(["first", "after the restart", "meanwhile", "at the other"]));
+    other.end().await?;
+    ground.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_is_no_longer_kept_is_told_and_the_newest_follows() -> Result<()> {
+    let ground = Ground::new().await?;
+    ground.open_live("/agents/kept-uid").await?;
+    ground.publish(&said("kept", "coder", "old")).await?;
+    ground.wait_for_rows(1).await?;
+    ground.road.becomes(State::Cut);
+    ground.wait_for("the page says that it is not live", &format!("return {STATE} !== 'live'")).await?;
+    for number in 0..3 {
+        ground.publish(&said("kept", "coder", &format!("new {number}"))).await?;
+    }
+    // As if days had passed: what the page was told, and what came after it, has left the stream and is dropped.
+    let stream = async_nats::jetstream::new(ground.nats.admin().connect().await?).get_stream("agent-comms").await?;
+    stream.purge().sequence(4).await?;
+    let database = ground.postgres.connect("pages").await?;
+    let stored = "SELECT coalesce(max(watermark), 0) FROM workflow_comms.stream_epochs";
+    let start = Instant::now();
+    while database.query_one(stored, &[]).await?.get::<_, i64>(0) < 4 {
+        assert!(start.elapsed() < PATIENCE, "it is not stored");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    database.batch_execute("DELETE FROM workflow_comms.agent_messages WHERE stream_seq < 4; UPDATE workflow_comms.stream_epochs SET kept_from = 4").await?;
+    // A replica that begins now does not remember it.
+    let ground = ground.restart().await?;
+    ground.road.becomes(State::Open);
+    ground.wait_for("the notice is shown", "return document.querySelector('#rows .notice') !== null").await?;
+    ground.wait_for_rows(1).await?;
+    assert_eq!(ground.ask(TEXTS).await?, json!(["new 2"]));
+    let notice = "return document.querySelector('#rows .notice')?.textContent";
+    assert_eq!(ground.ask(notice).await?, "Some messages before these are no longer in the stream.");
+    ground.wait_for("the page is live", &format!("return {STATE} === 'live'")).await?;
+    ground.end().await
+}
+
+/// Heartbeats come every 15 s; three missed is too many.
+const NOTICED: Duration = Duration::from_secs(45);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_only_seems_open_is_noticed() -> Result<()> {
+    let ground = Ground::new().await?;
+    ground.open_live("/agents/silent-uid").await?;
+    // It stays quiet for longer than that: heartbeats alone tell that it is there.
+    let path = "/api/agents/events";
+    tokio::time::sleep(NOTICED).await;
+    assert_eq!(ground.road.asked(path).len(), 1, "a quiet stream was opened again");
+    assert_eq!(ground.ask(&format!("return {STATE}")).await?, "live");
+
+    ground.road.forgets();
+    let start = Instant::now();
+    ground.publish(&said("silent", "coder", "unheard")).await?;
+    while ground.road.asked(path).len() == 1 {
+        assert!(start.elapsed() < NOTICED, "nobody noticed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ground.wait_for_rows(1).await?;
+    ground.wait_for("the page is live", &format!("return {STATE} === 'live'")).await?;
+    assert_eq!(ground.ask(TEXTS).await?, json!(["unheard"]));
+    ground.end().await
+}
+
+/// A process and all that it started.
+fn with_descendants(first: u32) -> Vec<u32> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // After the name, which may hold anything, come the state and the parent.
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        children.entry(parent.unwrap_or(0)).or_default().push(id);
+    }
+    let mut all = vec![first];
+    let mut next = 0;
+    while let Some(id) = all.get(next) {
+        all.extend(children.remove(id).unwrap_or_default());
+        next += 1;
+    }
+    all
+}
+
+fn signal(processes: &[u32], signal: rustix::process::Signal) {
+    for id in processes.iter().filter_map(|id| rustix::process::Pid::from_raw(i32::try_from(*id).ok()?)) {
+        // Some may have ended meanwhile.
+        assert!(matches!(rustix::process::kill_process(id, signal), Ok(()) | Err(rustix::io::Errno::SRCH)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_laptop_that_was_asleep_is_live_again_when_it_wakes() -> Result<()> {
+    let ground = Ground::new().await?;
+    ground.open_live("/agents/lid-uid").await?;
+    // What the page was loaded over has been closed as idle since.
+    let start = Instant::now();
+    while ground.road.connections() > 1 {
+        assert!(start.elapsed() < PATIENCE, "idle connections stay open");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let browser = with_descendants(ground.chromium.id());
+    signal(&browser, rustix::process::Signal::STOP);
+    // Nobody is told that the connection ended.
+    ground.road.forgets();
+    ground.publish(&said("lid", "coder", "while it slept")).await?;
+    tokio::time::sleep(Duration::from_secs(36)).await;
+    signal(&browser, rustix::process::Signal::CONT);
+    let start = Instant::now();
+    ground.wait_for_rows(1).await?;
+    ground.wait_for("the page is live", &format!("return {STATE} === 'live'")).await?;
+    assert!(start.elapsed() < Duration::from_secs(15), "it took {:?}", start.elapsed());
     ground.end().await
 }

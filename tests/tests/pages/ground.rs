@@ -32,12 +32,20 @@ pub struct Ground {
     /// What lies between the browser and ingest.
     pub road: Road,
     publisher: jetstream::Context,
-    running: Running,
-    stop: CancellationToken,
-    chromium: Chromium,
-    _nats: Nats,
-    _postgres: Postgres,
+    replica: Replica,
+    pub chromium: Chromium,
+    pub nats: Nats,
+    pub postgres: Postgres,
 }
+
+/// A replica of ingest.
+pub struct Replica {
+    pub running: Running,
+    stop: CancellationToken,
+}
+
+/// The database of all replicas.
+const DATABASE: &str = "pages";
 
 impl Ground {
     /// Starts everything.
@@ -46,18 +54,17 @@ impl Ground {
         let (nats, postgres, chromium) =
             tokio::try_join!(Nats::start(neighbours::nats::Options::default()), start_postgres(), Chromium::start())?;
         tests::replica::set_up(&nats.admin()).await?;
-        let stop = CancellationToken::new();
-        let database = postgres.create_database("pages").await?;
-        let running = tests::replica::serve(&nats.ingest(), &database, &stop).await?;
+        postgres.create_database(DATABASE).await?;
+        let replica = Replica::start(&nats, &postgres).await?;
         let publisher = jetstream::new(nats.publisher("demo").connect().await?);
         let browser = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(chromium.capabilities())
             .connect(&chromium.url())
             .await
             .context("no browser session")?;
-        let road = Road::to(running.api).await?;
+        let road = Road::to(replica.running.api).await?;
         let base = format!("http://{}", road.address);
-        Ok(Self { browser, base, road, publisher, running, stop, chromium, _nats: nats, _postgres: postgres })
+        Ok(Self { browser, base, road, publisher, replica, chromium, nats, postgres })
     }
 
     /// Publishes a message as a sidecar would, and waits until the stream has it.
@@ -184,6 +191,41 @@ impl Ground {
     /// Ends everything, and says when ingest did not end well.
     pub async fn end(self) -> Result<()> {
         self.browser.close().await?;
+        self.replica.end().await
+    }
+
+    /// Another replica, to which nobody is led yet.
+    pub async fn another_replica(&self) -> Result<Replica> {
+        Replica::start(&self.nats, &self.postgres).await
+    }
+
+    /// Ends the replica as an update does, and leads to what is started in its place.
+    pub async fn restart(self) -> Result<Self> {
+        self.replica.end().await?;
+        let replica = Replica::start(&self.nats, &self.postgres).await?;
+        self.road.leads_to(replica.running.api);
+        Ok(Self { replica, ..self })
+    }
+
+    /// What the replica says of itself: a metric that has one value.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let client = legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let uri = format!("http://{}/metrics", self.replica.running.admin).parse()?;
+        let text = String::from_utf8(client.get(uri).await?.into_body().collect().await?.to_bytes().to_vec())?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.with_context(|| format!("no metric `{name}`"))?.parse()?)
+    }
+}
+
+impl Replica {
+    async fn start(nats: &Nats, postgres: &Postgres) -> Result<Self> {
+        let stop = CancellationToken::new();
+        let running = tests::replica::serve(&nats.ingest(), &postgres.url(DATABASE), &stop).await?;
+        Ok(Self { running, stop })
+    }
+
+    /// Ends it, and says when it did not end well.
+    pub async fn end(self) -> Result<()> {
         self.stop.cancel();
         self.running.wait().await
     }

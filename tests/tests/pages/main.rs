@@ -11,4 +11,5 @@ mod runs;
 mod safety;
 mod screens;
 mod story;
+mod tabs;
 mod window;

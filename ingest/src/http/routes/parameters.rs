@@ -105,7 +105,12 @@ pub(super) const DEAD_LETTERS_LIMIT: Parameter = query("limit", number(dead_lett
 pub(super) const CLASS: Parameter = query("class", Shape::Texts, "Only these classes.");
 pub(super) const RESOLVED: Parameter =
     query("resolved", Shape::Choice(&["true", "false"]), "Also those that a retry has made messages.");
-pub(super) const VIEW: Parameter =
+pub(super) const VIEW: Parameter = query(
+    "view",
+    Shape::Choice(&["json", "rows", "tabs"]),
+    "What the data is: JSON, rows of HTML as the pages have them, or rows after a line of JSON that says whose they are.",
+);
+pub(super) const RUNS_VIEW: Parameter =
     query("view", Shape::Choice(&["json", "rows"]), "What the data is: JSON, or rows of HTML as the pages have them.");
 pub(super) const PART: Parameter =
     query("part", Shape::Choice(&["output", "arguments"]), "That text of its tool instead of its content.");

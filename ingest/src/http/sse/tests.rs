@@ -22,5 +22,5 @@ fn data_of_many_lines_cannot_leave_its_field() {
 #[test]
 fn named_events_and_heartbeats_carry_positions_too() {
     assert_eq!(&named("reset", Some(&"1.7"), &json!({"a": 1}))[..], b"event: reset\nid: 1.7\ndata: {\"a\":1}\n\n");
-    assert_eq!(&heartbeat("1.7")[..], b": heartbeat\n\nid: 1.7\n\n");
+    assert_eq!(&heartbeat("1.7")[..], b"event: heartbeat\nid: 1.7\ndata: {\"cursor\":\"1.7\"}\n\n");
 }

@@ -1,0 +1,157 @@
+// One event stream that stays: the browser reconnects it while the server may answer, and this reopens it where the browser
+// gives up (any answer but 200 closes an EventSource for good) or does not notice that nobody is there any more. It knows no
+// page: whoever holds it, a page or what several pages share, is told how it stands.
+
+const FIRST_WAIT = 1000;
+const LONGEST_WAIT = 30000;
+// The server says something every 15 s. Two of these missed, and the connection is dead, whatever the system thinks.
+const SILENCE = 35000;
+const LOOKED = 5000;
+// An answer begins at once. Where none does, the request went into a connection that only seems open.
+const UNANSWERED = 10000;
+// A clock that stood still for longer was asleep, and so was the connection, unless it was heard since.
+const ASLEEP = 30000;
+const FRESH = 20000;
+
+export class Source {
+  #url;
+  #handlers;
+  #stands;
+  #source = null;
+  #wait = FIRST_WAIT;
+  #timer = 0;
+  #after;
+  #before = false;
+  #offline = false;
+  #state = "";
+  #heard = Date.now();
+  #looked = Date.now();
+  #looking = setInterval(() => this.#look(), LOOKED);
+
+  // `handlers` maps names of events to functions of (data, id). A stream without positions also has `opened`, which fetches what
+  // was missed: in a break, or between the making of the page and the first opening. `stands` is told a state and a text.
+  constructor(url, after, handlers, stands) {
+    this.#url = url;
+    this.#after = after;
+    this.#handlers = handlers;
+    this.#stands = stands;
+  }
+
+  // Everything up to there was told.
+  get position() {
+    return this.#after;
+  }
+
+  get isOpen() {
+    return this.#source?.readyState === EventSource.OPEN;
+  }
+
+  // Opens it anew from its position, or asks for something else from another.
+  open(url = this.#url, after = this.#after) {
+    this.close();
+    this.#offline = false;
+    this.#url = url;
+    this.#after = after;
+    this.#heard = Date.now();
+    const source = new EventSource(this.#address());
+    this.#source = source;
+    this.#tell("opening", this.#before ? "Reconnecting" : "Connecting");
+    source.addEventListener("open", () => {
+      this.#heard = Date.now();
+      this.#wait = FIRST_WAIT;
+      this.#opened();
+    });
+    source.addEventListener("error", () => this.#failed(source));
+    this.#listen("caught_up", () => this.#tell("live", "Live"));
+    this.#listen("status", () => this.#tell("waiting", "Waiting for history"));
+    this.#listen("heartbeat", () => {});
+    for (const [name, handle] of Object.entries(this.#handlers)) {
+      this.#listen(name, (event) => {
+        // What waited for history goes on.
+        if (this.#state === "waiting" && (name === "message" || name === "reset")) this.#tell("live", "Live");
+        handle(event.data, event.lastEventId);
+      });
+    }
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  // It is not opened again.
+  end() {
+    this.close();
+    clearInterval(this.#looking);
+  }
+
+  // Nothing is tried until there is a network again.
+  online(isOnline) {
+    if (!isOnline) this.#waitForNetwork();
+    else if (this.#offline) this.open();
+  }
+
+  #waitForNetwork() {
+    this.close();
+    this.#offline = true;
+    this.#tell("closed", "Offline");
+  }
+
+  #listen(name, handle) {
+    this.#source.addEventListener(name, (event) => {
+      this.#heard = Date.now();
+      if (event.lastEventId) this.#after = event.lastEventId;
+      handle(event);
+    });
+  }
+
+  #address() {
+    const url = new URL(this.#url, location.href);
+    if (this.#after) url.searchParams.set("after", this.#after);
+    return url;
+  }
+
+  #look() {
+    const now = Date.now();
+    const slept = now - this.#looked > ASLEEP;
+    this.#looked = now;
+    const silent = now - this.#heard;
+    const patience = this.isOpen ? (slept ? FRESH : SILENCE) : UNANSWERED;
+    if (this.#source && silent > patience) this.open();
+  }
+
+  #opened() {
+    this.#before = true;
+    // A stream with positions says itself when everything was told.
+    if (!this.#handlers.opened) return this.#tell("opening", "Catching up");
+    this.#tell("live", "Live");
+    this.#handlers.opened();
+  }
+
+  #failed(source) {
+    if (source !== this.#source) return;
+    this.#heard = Date.now();
+    if (!navigator.onLine) return this.#waitForNetwork();
+    if (source.readyState === EventSource.CONNECTING) return this.#tell("waiting", "Reconnecting");
+    this.close();
+    // Spread over time: after a restart of the server everybody comes back.
+    const wait = this.#wait * (0.5 + Math.random());
+    this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
+    this.#tell("closed", `Reconnecting in ${Math.max(1, Math.round(wait / 1000))} s`);
+    this.#timer = setTimeout(() => this.open(), wait);
+    this.#explain();
+  }
+
+  // An EventSource does not tell why it was refused; a question to the same address does.
+  async #explain() {
+    const answer = await fetch(new URL(this.#url, location.href), { method: "HEAD", cache: "no-store" }).catch(() => null);
+    if (answer?.status !== 401 || this.#source !== null) return;
+    this.#tell("out", "Sign in again");
+  }
+
+  #tell(state, text) {
+    this.#state = state;
+    this.#stands(state, text);
+  }
+}
