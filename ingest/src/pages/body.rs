@@ -15,7 +15,7 @@ pub fn render(stored: &StoredMessage, part: &str) -> Option<Answer> {
     let is_tool = matches!(stored.message.kind.as_str(), Kind::TOOL_CALL | Kind::TOOL_RESULT);
     let html = |markup: Markup| answer::html(markup.into_string());
     match part {
-        "content" if !is_tool => Some(html(row::content(stored, row::OPENED_BYTES))),
+        "content" if !is_tool => Some(html(row::content(stored, row::OPENED_BYTES, row::Place::Run))),
         "content" | "arguments" | "output" => Some(html(tool::part(stored, part, row::OPENED_BYTES))),
         "markdown" => Some(answer::whole("text/markdown; charset=utf-8", markdown::of(stored))),
         _ => None,

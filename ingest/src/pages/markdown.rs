@@ -2,7 +2,7 @@
 //!
 //! The one place where the text of a message becomes markup. Elements and attributes come from this file alone: raw HTML is
 //! shown as the text it is, a link goes to `http`, `https` or `mailto` or is no link, and an image is a link to it, since
-//! loading it would tell its server who reads.
+//! loading it would tell its server who reads. Where runs are spoken of, an id that looks like a workflow uid leads to its page.
 
 use maud::{Escaper, Markup, PreEscaped};
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeStream};
@@ -14,8 +14,19 @@ const MOST_NESTED: usize = 24;
 /// Renders a text that may be markdown.
 #[must_use]
 pub fn render(text: &str) -> Markup {
+    write(text, false)
+}
+
+/// The same, with links to the runs whose uids it names. Whether there is such a run is not looked up: a row is rendered once for
+/// everybody who reads it, and the page of a run that somebody may not read is that of one that is not known.
+#[must_use]
+pub fn render_with_runs(text: &str) -> Markup {
+    write(text, true)
+}
+
+fn write(text: &str, runs: bool) -> Markup {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let mut writer = Writer::default();
+    let mut writer = Writer { runs, ..Writer::default() };
     for event in TextMergeStream::new(Parser::new_ext(text, options)) {
         writer.event(event);
     }
@@ -38,6 +49,8 @@ struct Writer {
     columns: Vec<Alignment>,
     cell: usize,
     in_head: bool,
+    /// Whether ids of runs become links.
+    runs: bool,
 }
 
 impl Writer {
@@ -45,10 +58,11 @@ impl Writer {
         match event {
             Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(tag),
-            Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => write_text(&mut self.html, &text),
+            Event::Text(text) => self.text(&text),
+            Event::Html(text) | Event::InlineHtml(text) => write_text(&mut self.html, &text),
             Event::Code(text) | Event::InlineMath(text) | Event::DisplayMath(text) => {
                 self.html.push_str("<code>");
-                write_text(&mut self.html, &text);
+                self.text(&text);
                 self.html.push_str("</code>");
             }
             Event::FootnoteReference(label) => write_text(&mut self.html, &format!("[^{label}]")),
@@ -57,6 +71,27 @@ impl Writer {
             Event::Rule => self.html.push_str("<hr>"),
             Event::TaskListMarker(done) => self.html.push_str(if done { "☑ " } else { "☐ " }),
         }
+    }
+
+    fn text(&mut self, text: &str) {
+        // A link holds no other.
+        if !self.runs || self.open.contains(&"</a>") {
+            return write_text(&mut self.html, text);
+        }
+        let mut rest = text;
+        while let Some(at) = find_uid(rest) {
+            let (before, from) = rest.split_at(at);
+            let (uid, after) = from.split_at(UID);
+            write_text(&mut self.html, before);
+            // Digits and hyphens need no escaping anywhere.
+            self.html.push_str("<a class=\"run\" href=\"/agents/");
+            self.html.push_str(uid);
+            self.html.push_str("\">");
+            self.html.push_str(uid);
+            self.html.push_str("</a>");
+            rest = after;
+        }
+        write_text(&mut self.html, rest);
     }
 
     fn start(&mut self, tag: Tag<'_>) {
@@ -160,6 +195,23 @@ fn is_harmless(target: &str) -> bool {
     let Some((scheme, _)) = target.split_once(':') else { return false };
     let scheme = scheme.to_ascii_lowercase();
     matches!(scheme.as_str(), "http" | "https" | "mailto") && !target.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// Characters of a uid as Kubernetes writes one (RFC 9562, in small letters).
+const UID: usize = 36;
+
+/// Where the first uid stands that is not a part of a longer word.
+fn find_uid(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let of_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let is_uid = |window: &[u8]| {
+        window.iter().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
+    };
+    let alone = |at: usize| !of_word(at.checked_sub(1).and_then(|before| bytes.get(before))) && !of_word(bytes.get(at + UID));
+    bytes.windows(UID).enumerate().find_map(|(at, window)| (is_uid(window) && alone(at)).then_some(at))
 }
 
 fn write_text(html: &mut String, text: &str) {

@@ -54,7 +54,7 @@ pub fn with_results(stored: &StoredMessage, results: &[&StoredMessage], place: P
     let message = &stored.message;
     let what = match message.kind.as_str() {
         Kind::TOOL_CALL | Kind::TOOL_RESULT => tool::render(stored, results),
-        _ => said(stored),
+        _ => said(stored, place),
     };
     html! {
         article class=(classes(message)) id=(anchor(stored)) data-cursor=(stored.cursor) data-kind=(message.kind)
@@ -137,26 +137,28 @@ fn run_place(message: &Message) -> (String, query::Query) {
     (format!("/agents/{}", query::encode(id)), query::Query::default().and("namespace", &run.namespace))
 }
 
-fn said(stored: &StoredMessage) -> Markup {
+fn said(stored: &StoredMessage, place: Place) -> Markup {
     let message = &stored.message;
     let kind = message.kind.as_str();
     html! {
         @if !matches!(kind, Kind::MESSAGE | Kind::REASONING | Kind::LOG | Kind::STATUS) {
             b.kind { (kind) } " "
         }
-        (content(stored, SHOWN_BYTES))
+        (content(stored, SHOWN_BYTES, place))
     }
 }
 
 /// What a message says, up to a length, and a link to the rest of it.
 #[must_use]
-pub fn content(stored: &StoredMessage, most: usize) -> Markup {
+pub fn content(stored: &StoredMessage, most: usize, place: Place) -> Markup {
     let message = &stored.message;
     let content = message.content.as_deref().unwrap_or_default();
     let shown = event::start(content, most);
     let body = match message.kind.as_str() {
         Kind::LOG => html! { pre.line { (markdown::plain(shown)) } },
         Kind::STATUS | Kind::SOURCE_END | Kind::STEP_END | Kind::GAP => html! { p { (markdown::plain(shown)) } },
+        // In a run's own messages most of what looks like a uid is something else's.
+        _ if place == Place::General => markdown::render_with_runs(shown),
         _ => markdown::render(shown),
     };
     html! {

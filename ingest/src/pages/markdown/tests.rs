@@ -1,4 +1,4 @@
-use super::{plain, render};
+use super::{plain, render, render_with_runs};
 
 #[track_caller]
 fn check(text: &str, html: &str) {
@@ -85,4 +85,20 @@ proptest::proptest! {
         }
         proptest::prop_assert!(!html.contains("href=\"javascript"));
     }
+}
+
+#[test]
+fn ids_of_runs_lead_to_their_pages_where_runs_are_spoken_of() {
+    const UID: &str = "3f2b8c1e-52f4-4f0a-9d3e-0c1d2e3f4a5b";
+    let link = format!("<a class=\"run\" href=\"/agents/{UID}\">{UID}</a>");
+    let check = |text: &str, html: &str| assert_eq!(render_with_runs(text).into_string(), html, "{text}");
+    check(&format!("see {UID}, and `{UID}`"), &format!("<p>see {link}, and <code>{link}</code></p>"));
+    check(&format!("ü{UID}ü"), &format!("<p>ü{link}ü</p>"));
+    for other in [format!("x{UID}"), format!("{UID}-1"), UID.to_uppercase(), UID[1..].to_owned()] {
+        check(&other, &format!("<p>{other}</p>"));
+    }
+    let linked =
+        format!("<p><a rel=\"noopener noreferrer nofollow\" target=\"_blank\" href=\"https://e.org/{UID}\">{UID}</a></p>");
+    check(&format!("[{UID}](https://e.org/{UID})"), &linked);
+    assert_eq!(render(UID).into_string(), format!("<p>{UID}</p>"));
 }
