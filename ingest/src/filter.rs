@@ -21,8 +21,15 @@ pub struct Filter {
     pub roles: Vec<String>,
     /// Only these steps, where any are given.
     pub steps: Vec<String>,
+    /// Only these stages, where any are given.
+    pub stages: Vec<String>,
     /// Only content that holds this text, case aside. Live streams do not take it.
     pub text: Option<String>,
+    /// Only what holds none of these texts, case aside. Live streams do not take them.
+    pub without: Vec<String>,
+    /// Only content in which PostgreSQL finds this regular expression, case aside. Live streams do not take it, and nothing here
+    /// judges by it.
+    pub regex: Option<String>,
     /// Only what the stream stored at this time or later.
     pub since: Option<Timestamp>,
     /// Only what the stream stored before this time.
@@ -43,9 +50,17 @@ impl Filter {
             && wanted(&self.agents, &message.agent_id)
             && wanted(&self.roles, message.role.as_str())
             && wanted(&self.steps, message.step_id.as_deref().unwrap_or_default())
+            && wanted(&self.stages, message.stage.as_deref().unwrap_or_default())
             && self.since.is_none_or(|since| stored.created_at >= since)
             && self.until.is_none_or(|until| stored.created_at < until)
             && self.text.as_ref().is_none_or(|text| holds(message.content.as_deref(), text))
+            && !self.without.iter().any(|text| holds(message.content.as_deref(), text))
+    }
+
+    /// Whether texts have to be looked through for it, which takes as long as they are.
+    #[must_use]
+    pub fn is_search(&self) -> bool {
+        self.text.is_some() || !self.without.is_empty() || self.regex.is_some()
     }
 }
 

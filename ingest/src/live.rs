@@ -28,6 +28,7 @@ use async_nats::jetstream;
 use bytes::Bytes;
 use deadpool_postgres::Pool;
 use prometheus_client::registry::Registry;
+use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -146,6 +147,16 @@ impl Hub {
     pub fn may_hold(&self, position: Cursor) -> bool {
         let ring = self.0.ring();
         !ring.is_open() || position <= ring.head()
+    }
+
+    /// How far what is stored is behind what is said, in seconds: the age of the oldest message that is not stored, of those that
+    /// this replica keeps. Whichever replica stores it, the watermark tells.
+    #[must_use]
+    pub fn behind_seconds(&self) -> i64 {
+        let Some(watermark) = self.0.settled.borrow().known() else { return 0 };
+        let oldest = self.0.ring().oldest_after(watermark);
+        // The clock of the stream may be ahead of ours.
+        oldest.map_or(0, |oldest| (OffsetDateTime::now_utc() - oldest.moment()).whole_seconds().max(0))
     }
 
     /// A viewer.

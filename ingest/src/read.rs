@@ -31,6 +31,9 @@ pub enum ReadError {
     /// It took longer than it may.
     #[error("postgresql took too long to answer")]
     TooLong(#[source] tokio_postgres::Error),
+    /// What was looked for is no regular expression of PostgreSQL's, or one that is too complex for it.
+    #[error("postgresql cannot read the regular expression")]
+    Expression(#[source] tokio_postgres::Error),
     /// A row holds what this program never writes.
     #[error("column `{column}` holds `{value}`, which is no {wanted}")]
     Value {
@@ -45,7 +48,11 @@ pub enum ReadError {
 
 impl From<tokio_postgres::Error> for ReadError {
     fn from(error: tokio_postgres::Error) -> Self {
-        if error.code() == Some(&SqlState::QUERY_CANCELED) { Self::TooLong(error) } else { Self::Query(error) }
+        match error.code() {
+            Some(&SqlState::QUERY_CANCELED) => Self::TooLong(error),
+            Some(&SqlState::INVALID_REGULAR_EXPRESSION) => Self::Expression(error),
+            _ => Self::Query(error),
+        }
     }
 }
 

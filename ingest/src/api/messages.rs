@@ -104,6 +104,9 @@ pub async fn channel_filter(state: &State, channel: &str, query: &Query) -> Resu
     parameters::channel_named(channel)?;
     parameters::channel_readable(state).await?;
     let mut filter = Filter { general: true, ..parameters::searching(query)? };
+    if filter.regex.is_some() {
+        return Err(Problem::bad_request("`regex` looks through one run; the channel is searched with `q` and `not`"));
+    }
     if filter.text.is_some() && filter.since.is_none() {
         filter.since = Timestamp::from_moment(OffsetDateTime::now_utc() - SEARCHED);
     }

@@ -12,6 +12,8 @@ use crate::http::query::Query;
 
 /// Runs that one stream may follow, the shared channel counted.
 const MOST_RUNS: usize = 20;
+/// Longer than this nobody writes one by hand.
+const LONGEST_REGEX: usize = 500;
 
 /// The choice of an event stream: runs, the channel, or both.
 ///
@@ -32,7 +34,7 @@ pub fn stream_filter(query: &Query) -> Result<Filter, Problem> {
     Ok(Filter { runs, general, ..narrowing(query) })
 }
 
-/// What narrows a list: namespace, kinds, agents, roles, steps. Not the text, which live streams do not take.
+/// What narrows a list: namespace, kinds, agents, roles, steps, stages. Not the text, which live streams do not take.
 #[must_use]
 pub fn narrowing(query: &Query) -> Filter {
     let owned = |name: &str| query.all(name).map(ToOwned::to_owned).collect::<Vec<_>>();
@@ -42,6 +44,7 @@ pub fn narrowing(query: &Query) -> Filter {
         agents: owned("agent"),
         roles: query.all("role").map(str::to_lowercase).collect(),
         steps: owned("step"),
+        stages: owned("stage"),
         ..Filter::default()
     }
 }
@@ -49,11 +52,17 @@ pub fn narrowing(query: &Query) -> Filter {
 /// The same for history, which is searched too, and may be bounded by when the stream stored a message.
 ///
 /// # Errors
-/// When a time is none.
+/// When a time is none, or a regular expression too long.
 pub fn searching(query: &Query) -> Result<Filter, Problem> {
     let now = OffsetDateTime::now_utc();
     let text = query.first("q").map(ToOwned::to_owned);
-    Ok(Filter { text, since: moment(query, "since", now)?, until: moment(query, "until", now)?, ..narrowing(query) })
+    let without = query.all("not").map(ToOwned::to_owned).collect();
+    let regex = query.first("regex").map(ToOwned::to_owned);
+    if regex.as_ref().is_some_and(|regex| regex.len() > LONGEST_REGEX) {
+        return Err(Problem::bad_request(format!("`regex` is longer than {LONGEST_REGEX} bytes")));
+    }
+    let (since, until) = (moment(query, "since", now)?, moment(query, "until", now)?);
+    Ok(Filter { text, without, regex, since, until, ..narrowing(query) })
 }
 
 /// A moment: RFC 3339, or how long ago, as in `15m`, `24h`, `7d`.

@@ -80,6 +80,8 @@ pub struct RunList<'a> {
     pub next: Option<String>,
     /// Whether the page ended for having looked at many runs that do not match. More may, below `next`.
     pub partial: bool,
+    /// How far history is behind what is said, in seconds.
+    pub behind_seconds: i64,
 }
 
 /// One run.

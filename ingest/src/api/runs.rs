@@ -25,7 +25,13 @@ const SKEW: Duration = Duration::hours(1);
 pub async fn list(state: &State, query: &Query) -> Result<Answer, Problem> {
     let page = read::runs::list(&state.pool, &asked(state, query).await?).await?;
     let next = page.next.map(|cursor| cursor.to_string());
-    let document = RunList { ok: true, runs: page.runs.iter().map(run::data).collect(), next, partial: page.partial };
+    let document = RunList {
+        ok: true,
+        runs: page.runs.iter().map(run::data).collect(),
+        next,
+        partial: page.partial,
+        behind_seconds: state.live.behind_seconds(),
+    };
     Ok(answer::json_of(&document))
 }
 

@@ -82,6 +82,10 @@ impl From<ReadError> for Problem {
                 "the search took too long: narrow it by run, time (since=), namespace, kind, agent or role",
             );
         }
+        if let ReadError::Expression(error) = &error {
+            let why = error.as_db_error().map_or("it is none", |error| error.message());
+            return Self::bad_request(format!("`regex`: {why}"));
+        }
         // Told here with its whole chain; the reader of the answer can do nothing about it but try again.
         tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "history cannot be read");
         Self::unavailable("history cannot be read at the moment")

@@ -104,6 +104,7 @@ pub static ROUTES: &[Route] = &[
             p::AGENT,
             p::ROLE,
             p::STEP,
+            p::STAGE,
             p::STREAM_AFTER,
             p::LAST_EVENT_ID,
             p::STREAM_LIMIT,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use message::Timestamp;
 use uuid::Uuid;
 
 use super::Frame;
@@ -224,6 +225,12 @@ impl Ring {
             found.reached = found.reached.max(self.head);
         }
         Some(found)
+    }
+
+    /// When the stream stored the oldest message after this position, of those that are here.
+    pub(super) fn oldest_after(&self, position: Cursor) -> Option<Timestamp> {
+        let start = self.entries.partition_point(|entry| entry.frame.cursor <= position);
+        Some(self.entries.get(start)?.frame.stored.created_at)
     }
 
     /// The highest position up to this one with nothing undecided at or below it.

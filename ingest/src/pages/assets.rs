@@ -13,11 +13,12 @@ use crate::http::answer::{self, Answer};
 pub const PREFIX: &str = "/assets/";
 
 /// A file and what it holds. A script names only those that stand before it.
-const FILES: [(&str, &str); 23] = [
+const FILES: [(&str, &str); 24] = [
     ("page.css", include_str!("../../assets/page.css")),
     ("timeline.css", include_str!("../../assets/timeline.css")),
     ("runs.css", include_str!("../../assets/runs.css")),
     ("theme.js", include_str!("../../assets/theme.js")),
+    ("saved.js", include_str!("../../assets/saved.js")),
     ("cursor.js", include_str!("../../assets/cursor.js")),
     ("source.js", include_str!("../../assets/source.js")),
     ("want.js", include_str!("../../assets/want.js")),

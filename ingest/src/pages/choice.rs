@@ -71,7 +71,7 @@ pub(super) fn chip(path: &str, query: &Query, name: &str, value: &str, count: Op
 /// Chips of what is chosen beside the kinds, to take it back.
 pub(super) fn chosen(path: &str, query: &Query) -> Markup {
     html! {
-        @for name in ["agent", "step", "role", "since", "until"] {
+        @for name in ["agent", "step", "stage", "role", "not", "regex", "since", "until"] {
             @for value in query.all(name) {
                 a.chip href=(list::unplaced(query).toggled(name, value).link(path)) aria-current="true" title="Take this filter away" {
                     span.of { (name) " " } b { (value) } " " span.away aria-hidden="true" { "×" }
@@ -81,16 +81,26 @@ pub(super) fn chosen(path: &str, query: &Query) -> Markup {
     }
 }
 
-/// A range of time, by hand: drawing over the histogram sets it as well.
-pub(super) fn range(path: &str, query: &Query) -> Markup {
+/// The way back to all of a list, where it is narrowed.
+pub(super) fn clear(path: &str, query: &Query) -> Markup {
+    html! { @if list::is_filtered(query) { a.chip.clear href=(list::cleared(query).link(path)) { "Clear filters" } } }
+}
+
+/// What is rarely chosen, by hand: a range of time, which drawing over the histogram sets as well, and texts that are not wanted.
+/// In a run also a regular expression, and to keep what is chosen for every run, which takes a script.
+pub(super) fn more(path: &str, query: &Query, in_run: bool) -> Markup {
+    let replaced: &[&str] = if in_run { &["since", "until", "regex"] } else { &["since", "until"] };
     html! {
         details.range {
-            summary.chip { "time" }
+            summary.chip { "more" }
             form.menu action=(path) method="get" {
                 label { "From" input name="since" placeholder="15m, or 2026-01-31T12:00:00Z" value=[query.first("since")]; }
                 label { "To" input name="until" placeholder="now" value=[query.first("until")]; }
-                (others(query, &["since", "until"]))
+                label { "Not" input name="not" placeholder="text that is not wanted"; }
+                @if in_run { label { "Regex" input name="regex" placeholder="took [0-9]+ s" value=[query.first("regex")]; } }
+                (others(query, replaced))
                 button type="submit" { "Show" }
+                @if in_run { button #keep type="button" hidden { "Keep for every run" } }
             }
         }
     }

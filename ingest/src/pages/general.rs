@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use message::Kind;
 
-use super::layout::{self, Here, Shell, Who};
+use super::layout::{self, Here, Shell, Visit};
 use super::list::{self, List, Piece};
 use super::row::Place;
 use super::{choice, row};
@@ -15,8 +15,8 @@ const PATH: &str = "/agents/general";
 pub struct View<'a> {
     /// The query of the page: filters and place.
     pub query: &'a Query,
-    /// Who reads.
-    pub who: Who,
+    /// Who reads, and how the server stands.
+    pub visit: Visit,
     /// The rows.
     pub piece: &'a Piece,
 }
@@ -28,7 +28,7 @@ pub fn render(view: &View<'_>) -> String {
     layout::page(&Shell {
         here: Here::General,
         title: "General",
-        who: &view.who,
+        visit: &view.visit,
         heading: html! { h1.hidden { "General" } },
         actions: html! {
             (layout::connection())
@@ -41,8 +41,9 @@ pub fn render(view: &View<'_>) -> String {
                 (choice::chosen(PATH, view.query))
                 (choice::kinds(PATH, view.query, kinds.into_iter()))
                 @for namespace in view.query.all("namespace") { (choice::chip(PATH, view.query, "namespace", namespace, None)) }
+                (choice::clear(PATH, view.query))
             }
-            (choice::range(PATH, view.query))
+            (choice::more(PATH, view.query, false))
             (layout::times())
         },
         main: html! {

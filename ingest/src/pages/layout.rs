@@ -2,8 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{assets, help, list};
-use crate::access::Viewer;
+use super::{assets, figures, help, list};
+use crate::http::State;
 use crate::http::query::Query;
 
 /// Which page is shown.
@@ -26,21 +26,26 @@ impl Here {
     }
 }
 
-/// Who reads a page.
+/// Who reads a page, and how the server stands.
 #[derive(Debug, Clone, Default)]
-pub struct Who {
+pub struct Visit {
     /// Whether they signed in here, and may sign out.
     pub signed_in: bool,
     /// What tells apart readers of other rights; nothing on a server that everybody may read. Pages share streams only where it
     /// is the same: what one reader is told may be more than what another in the same browser may read.
     pub key: Option<String>,
+    /// How far history is behind what is said, in seconds.
+    pub behind: i64,
 }
 
-impl Who {
-    /// The one who asks.
+/// History that is less far behind is none that anybody misses: most is stored within a second.
+const WORTH_TELLING: i64 = 10;
+
+impl Visit {
+    /// The one who asks, now.
     #[must_use]
-    pub fn of(viewer: &Viewer) -> Self {
-        Self { signed_in: viewer.is_signed_in(), key: viewer.rights() }
+    pub fn of(state: &State) -> Self {
+        Self { signed_in: state.viewer.is_signed_in(), key: state.viewer.rights(), behind: state.live.behind_seconds() }
     }
 }
 
@@ -48,8 +53,8 @@ impl Who {
 pub(super) struct Shell<'a> {
     pub(super) here: Here,
     pub(super) title: &'a str,
-    /// Who reads.
-    pub(super) who: &'a Who,
+    /// Who reads, and how the server stands.
+    pub(super) visit: &'a Visit,
     /// Beside the links, in the first line.
     pub(super) heading: Markup,
     /// At the end of the first line, before the theme.
@@ -77,9 +82,10 @@ pub(super) fn page(shell: &Shell<'_>) -> String {
                 link rel="stylesheet" href=(assets::path(shell.style));
                 // Not a module: the chosen theme is set before anything is drawn.
                 script src=(assets::path("theme.js")) {}
+                @if shell.here == Here::Run { script src=(assets::path("saved.js")) {} }
                 @if let Some(script) = shell.script { script type="module" src=(assets::path(script)) {} }
             }
-            body data-here=(shell.here.name()) data-reader=[shell.who.key.as_deref()] {
+            body data-here=(shell.here.name()) data-reader=[shell.visit.key.as_deref()] {
                 a.skip href="#main" { "Skip to the content" }
                 header {
                     div.first {
@@ -88,9 +94,14 @@ pub(super) fn page(shell: &Shell<'_>) -> String {
                             a href="/agents/general" aria-current=[here(Here::General)] { "General" }
                         }
                         div.heading { (shell.heading) }
-                        div.actions { (shell.actions) (theme()) (help::button()) @if shell.who.signed_in { (sign_out()) } }
+                        div.actions { (shell.actions) (theme()) (help::button()) @if shell.visit.signed_in { (sign_out()) } }
                     }
                     div.second { (shell.filters) }
+                    @if shell.visit.behind >= WORTH_TELLING {
+                        p.behind role="status" {
+                            "Storing is " (figures::span(shell.visit.behind)) " behind: what was said since is shown live, but history, counts and search lack it."
+                        }
+                    }
                 }
                 main #main { (shell.main) }
                 (help::sheet())

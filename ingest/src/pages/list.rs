@@ -9,7 +9,7 @@ use crate::http::query::Query;
 use crate::stored::StoredMessage;
 
 /// What narrows a list, as its link says it: links to other places of the list keep these.
-pub const FILTERS: [&str; 8] = ["kind", "agent", "role", "step", "namespace", "q", "since", "until"];
+pub const FILTERS: [&str; 11] = ["kind", "agent", "role", "step", "stage", "namespace", "q", "not", "regex", "since", "until"];
 /// What says where in the list a page is.
 pub const PLACES: [&str; 3] = ["before", "after", "at"];
 
@@ -92,6 +92,14 @@ pub fn filters(query: &Query) -> Query {
     FILTERS.into_iter().flat_map(named).fold(Query::default(), |kept, (name, value)| kept.and(name, value))
 }
 
+/// A query without what narrows a list, for the page of one run with the namespace of that. It says so, because a reader may
+/// keep filters that belong to every page without any.
+#[must_use]
+pub fn cleared(query: &Query) -> Query {
+    let bare = FILTERS.iter().filter(|name| **name != "namespace").fold(unplaced(query), |query, name| query.without(name));
+    bare.without("filters").and("filters", "none")
+}
+
 /// Whether a list is narrowed.
 #[must_use]
 pub fn is_filtered(query: &Query) -> bool {
@@ -101,10 +109,10 @@ pub fn is_filtered(query: &Query) -> bool {
 /// The stream of what will be said. A stream takes no text and no end: where one is asked for, the page stands still.
 fn stream(list: &List<'_>) -> Option<String> {
     let query = list.query;
-    if ["q", "until"].iter().any(|name| query.first(name).is_some()) {
+    if ["q", "not", "regex", "until"].iter().any(|name| query.first(name).is_some()) {
         return None;
     }
-    let names = ["kind", "agent", "role", "step"];
+    let names = ["kind", "agent", "role", "step", "stage"];
     let pairs = names.into_iter().flat_map(|name| query.all(name).map(move |value| (name, value)));
     let stream = pairs.fold(list.stream.clone(), |stream, (name, value)| stream.and(name, value));
     let namespace = query.first("namespace").filter(|_| stream.first("namespace").is_none());

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::layout::{self, Here, Shell, Who};
+use super::layout::{self, Here, Shell, Visit};
 
 /// What is known of whoever looks at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub fn render(next: &str, said: Said) -> String {
     layout::page(&Shell {
         here: Here::Login,
         title: "Sign in",
-        who: &Who::default(),
+        visit: &Visit::default(),
         heading: html! { h1.hidden { "Sign in" } },
         actions: html! {},
         filters: html! {},

@@ -3,7 +3,7 @@
 use maud::html;
 use serde_json::Value;
 
-use super::layout::{self, Here, Shell, Who};
+use super::layout::{self, Here, Shell, Visit};
 use crate::http::problem::Problem;
 use crate::http::query;
 
@@ -16,7 +16,7 @@ pub fn render(problem: &Problem, path: &str) -> String {
     layout::page(&Shell {
         here: Here::Run,
         title,
-        who: &Who::default(),
+        visit: &Visit::default(),
         heading: html! { h1.hidden { (title) } },
         actions: html! {},
         filters: html! {},

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::layout::{self, Here, Shell, Who};
+use super::layout::{self, Here, Shell, Visit};
 use super::list::{self, List, Piece};
 use super::row::Place;
 use super::{choice, figures, rail, spread};
@@ -18,8 +18,8 @@ pub struct View<'a> {
     pub id: &'a str,
     /// The query of the page: filters and place.
     pub query: &'a Query,
-    /// Who reads.
-    pub who: Who,
+    /// Who reads, and how the server stands.
+    pub visit: Visit,
     /// The rows.
     pub piece: &'a Piece,
     /// How they lie in time, where that was read with them.
@@ -40,7 +40,7 @@ pub fn render(view: &View<'_>) -> String {
     layout::page(&Shell {
         here: Here::Run,
         title: name,
-        who: &view.who,
+        visit: &view.visit,
         heading: heading(view, name),
         actions: html! {
             (layout::connection())
@@ -126,7 +126,7 @@ fn filters(view: &View<'_>, path: &str) -> Markup {
     html! {
         (choice::search(path, view.query, "text in messages"))
         div.chips { (chips(view, path)) }
-        (choice::range(path, view.query))
+        (choice::more(path, view.query, true))
         (layout::times())
     }
 }
@@ -136,6 +136,7 @@ fn chips(view: &View<'_>, path: &str) -> Markup {
     html! {
         (choice::chosen(path, view.query))
         (choice::kinds(path, view.query, kinds))
+        (choice::clear(path, view.query))
     }
 }
 
@@ -143,7 +144,7 @@ fn nothing(view: &View<'_>) -> Markup {
     if view.run.is_some() {
         return layout::empty(
             "No message matches",
-            &html! { p { "The run has messages, but none that these filters let through. " a href=(path(view.id)) { "Clear the filters" } } },
+            &html! { p { "The run has messages, but none that these filters let through. " a href=(list::cleared(view.query).link(&path(view.id))) { "Clear the filters" } } },
             None,
         );
     }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use message::Timestamp;
 
-use super::layout::{self, Here, Shell, Who};
+use super::layout::{self, Here, Shell, Visit};
 use super::list::Piece;
 use super::{choice, colour, figures, general, run};
 use crate::api::event;
@@ -28,8 +28,8 @@ pub struct View<'a> {
     pub query: &'a Query,
     /// How many messages could not be read or stored, for whom they may be shown.
     pub dead_letters: Option<i64>,
-    /// Who reads.
-    pub who: Who,
+    /// Who reads, and how the server stands.
+    pub visit: Visit,
     /// When it is shown.
     pub now: Timestamp,
 }
@@ -49,7 +49,7 @@ pub fn render(view: &View<'_>) -> String {
     layout::page(&Shell {
         here: Here::Runs,
         title: "Runs",
-        who: &view.who,
+        visit: &view.visit,
         heading: html! { h1.hidden { "Runs" } },
         actions: layout::connection(),
         filters: html! {

@@ -3,7 +3,7 @@
 use message::Timestamp;
 use time::OffsetDateTime;
 
-use super::layout::Who;
+use super::layout::Visit;
 use super::list::Piece;
 use super::{body as body_page, general as general_page, run as run_page, runs as runs_page};
 use crate::api;
@@ -42,7 +42,7 @@ pub async fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
         channel: channel.as_ref(),
         query,
         dead_letters,
-        who: Who::of(&state.viewer),
+        visit: Visit::of(state),
         now,
     })))
 }
@@ -51,7 +51,7 @@ pub async fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
 pub async fn general(state: &State, query: &Query) -> Result<Answer, Problem> {
     let filter = api::messages::channel_filter(state, message::GENERAL_CHANNEL, query).await?;
     let piece = piece(state, &filter, query, ROWS).await?;
-    let view = general_page::View { query, who: Who::of(&state.viewer), piece: &piece };
+    let view = general_page::View { query, visit: Visit::of(state), piece: &piece };
     Ok(answer::html(match query.first("part") {
         Some("rows") => general_page::list(&view).into_string(),
         _ => general_page::render(&view),
@@ -70,7 +70,7 @@ pub async fn run(state: &State, id: &str, query: &Query) -> Result<Answer, Probl
         // What is said of a run that may not be read is not looked at.
         _ => Piece { messages: Vec::new(), older: false, newer: false, as_of, at: None },
     };
-    let mut view = run_page::View { run: run.as_deref(), id, query, who: Who::of(&state.viewer), piece: &piece, spread: None };
+    let mut view = run_page::View { run: run.as_deref(), id, query, visit: Visit::of(state), piece: &piece, spread: None };
     if part == Some("rows") {
         return Ok(answer::html(run_page::list(&view).into_string()));
     }

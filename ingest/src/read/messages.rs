@@ -91,7 +91,7 @@ pub async fn oldest_of_newest(
     limit: usize,
 ) -> Result<Option<Cursor>, ReadError> {
     let client = pool.get().await?;
-    let walks = walks(Direction::Descending, "AND workflow_namespace <> ALL($16::text[])");
+    let walks = walks(Direction::Descending, "AND workflow_namespace <> ALL($19::text[])");
     let sql = format!("{walks} SELECT epoch, stream_seq FROM page ORDER BY epoch, stream_seq LIMIT 1");
     let statement = client.prepare_cached(&sql).await?;
     let question = Question::new(filter, Bounds { after: FIRST, up_to }, limit);
@@ -203,7 +203,10 @@ fn walks(direction: Direction, of_runs: &str) -> String {
              AND ($7::text IS NULL OR workflow_namespace = $7) \
              AND (cardinality($8::text[]) = 0 OR kind = ANY($8)) AND (cardinality($9::text[]) = 0 OR agent_id = ANY($9)) \
              AND (cardinality($10::text[]) = 0 OR role = ANY($10)) \
-             AND (cardinality($15::text[]) = 0 OR step_id = ANY($15)) AND ($11::text IS NULL OR content ILIKE $11) \
+             AND (cardinality($15::text[]) = 0 OR step_id = ANY($15)) AND (cardinality($16::text[]) = 0 OR stage = ANY($16)) \
+             AND ($11::text IS NULL OR content ILIKE $11) \
+             AND (cardinality($17::text[]) = 0 OR content IS NULL OR content NOT ILIKE ALL($17::text[])) \
+             AND ($18::text IS NULL OR content ~* $18) \
              ORDER BY {order} LIMIT $12"
         )
     };
@@ -226,13 +229,13 @@ fn walks(direction: Direction, of_runs: &str) -> String {
     )
 }
 
-/// Of what was found, the messages before which there are less than `$16` bytes, and how many were found in all.
+/// Of what was found, the messages before which there are less than `$19` bytes, and how many were found in all.
 fn statement(direction: Direction) -> String {
     format!(
         "{walks} SELECT * FROM (SELECT {columns}, count(*) OVER () AS found, sum({weight}) OVER \
          (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
          FROM page JOIN workflow_comms.agent_messages m USING (stream_ts, epoch, stream_seq)) weighed \
-         WHERE bytes_before IS NULL OR bytes_before < $16 ORDER BY {order}",
+         WHERE bytes_before IS NULL OR bytes_before < $19 ORDER BY {order}",
         walks = walks(direction, ""),
         columns = row::COLUMNS,
         weight = row::WEIGHT,
@@ -245,6 +248,7 @@ struct Question<'a> {
     filter: &'a Filter,
     bounds: Bounds,
     pattern: Option<String>,
+    without: Vec<String>,
     limit: i64,
     since: Option<OffsetDateTime>,
     until: Option<OffsetDateTime>,
@@ -253,12 +257,13 @@ struct Question<'a> {
 impl<'a> Question<'a> {
     fn new(filter: &'a Filter, bounds: Bounds, limit: usize) -> Self {
         let pattern = filter.text.as_deref().map(like_pattern);
+        let without = filter.without.iter().map(|text| like_pattern(text)).collect();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let [since, until] = [filter.since, filter.until].map(|time| time.map(Timestamp::moment));
-        Self { filter, bounds, pattern, limit, since, until }
+        Self { filter, bounds, pattern, without, limit, since, until }
     }
 
-    fn parameters(&self) -> [&(dyn ToSql + Sync); 15] {
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 18] {
         [
             &self.filter.runs,
             &self.filter.general,
@@ -275,6 +280,9 @@ impl<'a> Question<'a> {
             &self.since,
             &self.until,
             &self.filter.steps,
+            &self.filter.stages,
+            &self.without,
+            &self.filter.regex,
         ]
     }
 }
@@ -285,7 +293,7 @@ async fn pick(pool: &Pool, filter: &Filter, bounds: Bounds, direction: Direction
     let question = Question::new(filter, bounds, limit.saturating_add(1));
     let mut parameters = question.parameters().to_vec();
     parameters.push(&PAGE_BYTES);
-    let rows = ask(&mut client, &statement(direction), &parameters, filter.text.is_some()).await?;
+    let rows = ask(&mut client, &statement(direction), &parameters, filter.is_search()).await?;
     let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get("found"))?;
     let messages: Vec<StoredMessage> = rows.iter().take(limit).map(row::stored).collect::<Result<_, _>>()?;
     let more = i64::try_from(messages.len()).is_ok_and(|told| told < found);

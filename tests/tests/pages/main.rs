@@ -2,6 +2,7 @@
 
 mod access;
 mod connection;
+mod filters;
 mod general;
 mod ground;
 mod plain;

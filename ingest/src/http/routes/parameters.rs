@@ -85,6 +85,13 @@ pub(super) const KIND: Parameter = query("kind", Shape::Texts, "Only these kinds
 pub(super) const AGENT: Parameter = query("agent", Shape::Texts, "Only these agents.");
 pub(super) const ROLE: Parameter = query("role", Shape::Texts, "Only these roles.");
 pub(super) const STEP: Parameter = query("step", Shape::Texts, "Only these steps.");
+pub(super) const STAGE: Parameter = query("stage", Shape::Texts, "Only these stages.");
+pub(super) const NOT: Parameter = query("not", Shape::Texts, "Only what holds none of these texts, case aside.");
+pub(super) const REGEX: Parameter = query(
+    "regex",
+    Shape::Text,
+    "Only content in which PostgreSQL finds this regular expression, case aside. Of one run, and at most 500 bytes.",
+);
 pub(super) const TEXT: Parameter = query("q", Shape::Text, "Only content that holds this text, case aside.");
 pub(super) const SINCE: Parameter = query("since", Shape::Moment, "Only what the stream stored then or later.");
 pub(super) const UNTIL: Parameter = query("until", Shape::Moment, "Only what the stream stored before then.");
@@ -120,7 +127,7 @@ pub(super) const STATE: Parameter =
     query("state", Shape::Choices(&STATES), "Only runs that stand so. `active`: running or stalled; `recent`: all.");
 
 /// What narrows a history.
-pub(super) const HISTORY: &[Parameter] = &[NAMESPACE, KIND, AGENT, ROLE, STEP, TEXT, SINCE, UNTIL];
+pub(super) const HISTORY: &[Parameter] = &[NAMESPACE, KIND, AGENT, ROLE, STEP, STAGE, TEXT, NOT, REGEX, SINCE, UNTIL];
 /// Which page of it.
 pub(super) const PAGES: &[Parameter] = &[BEFORE, AFTER, LIMIT];
 
