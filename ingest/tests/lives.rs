@@ -47,13 +47,18 @@ async fn a_viewer_is_told_of_a_day_that_was_dropped_while_the_stream_was_away() 
 async fn a_cursor_of_a_life_that_another_replica_told_waits_until_it_is_known_here() {
     let (table, settled, hub) = replica("lives_unheard").await;
     let sql = table.pool.get().await.unwrap();
-    let add = "INSERT INTO workflow_comms.stream_epochs (epoch, starts_at, reason, first_seq) VALUES (2, now(), 'recreated', 1)";
-    sql.batch_execute(add).await.unwrap();
+    sql.batch_execute(
+        "INSERT INTO workflow_comms.stream_epochs (epoch, starts_at, reason, first_seq) VALUES (2, now(), 'recreated', 1); \
+         UPDATE workflow_comms.agent_messages SET epoch = 2 WHERE stream_seq > 4",
+    )
+    .await
+    .unwrap();
     let told = Cursor { epoch: 2, sequence: 5 };
     let mut viewer = hub.subscribe(build(), Start::After(told));
     assert_eq!(event(&mut viewer).await, Event::Degraded);
     assert!(is_silent(&mut viewer).await);
     let epochs = Epochs(vec![Epoch { epoch: 1, ..Epoch::default() }, Epoch { epoch: 2, first_sequence: 1, ..Epoch::default() }]);
-    settled.send_replace(Settled { watermark: told, epochs: Arc::new(epochs), quarantine: false });
-    assert_eq!(event(&mut viewer).await, Event::CaughtUp(told));
+    let watermark = Cursor { epoch: 2, sequence: 6 };
+    settled.send_replace(Settled { watermark, epochs: Arc::new(epochs), quarantine: false });
+    assert_eq!(sequences(&mut viewer, 1).await, vec![6]);
 }
