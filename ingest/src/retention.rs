@@ -30,6 +30,9 @@ const EVERY: Duration = Duration::from_secs(60);
 /// And after a failure.
 const SOON: Duration = Duration::from_secs(5);
 
+/// Which part of what the days may take, dead letters may take beside them.
+const LETTERS: u64 = 10;
+
 /// What is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
@@ -102,6 +105,15 @@ async fn drop_days(
     metrics: &Metrics,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
+    // Bodies that nobody can read are not days, and whoever writes nothing else would fill the disk with them.
+    if let Some(bytes) = retention.bytes {
+        let most = i64::try_from(bytes / LETTERS).unwrap_or(i64::MAX);
+        let forgotten = leave::forget_letters(session, most).await?;
+        metrics.forgotten(forgotten);
+        if forgotten > 0 {
+            tracing::warn!(dead_letters.count = forgotten, "the oldest dead letters took too much, they are forgotten");
+        }
+    }
     let keep = Keep { oldest: oldest_day(retention.days, now), today: now.date(), bytes: retention.bytes };
     let found = leaves(&**session).await?;
     for (leaf, reason) in choose(&found, keep) {

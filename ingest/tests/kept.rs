@@ -73,6 +73,33 @@ async fn a_day_goes_with_its_runs_and_dead_letters_and_what_comes_again_is_expir
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_nobody_can_read_take_a_share_and_no_more() {
+    let shelf = Shelf::new().await;
+    let junk: Vec<_> = (0..5)
+        .map(|number| {
+            let mut junk = delivery(10 + u64::from(number), 0, number, SAID, false);
+            junk.payload = vec![b'{'; 1_000_000].into();
+            junk
+        })
+        .collect();
+    shelf.store(&junk).await.expect("stored");
+    let letters = "SELECT count(*) FROM workflow_comms.dead_letters";
+    let lost = "INSERT INTO workflow_comms.dead_letters (epoch, stream_seq, stream_ts, subject, payload, class, error) \
+                VALUES (1, 5, '2026-03-01', '', '', 'discarded', '9')";
+    shelf.sql.batch_execute(lost).await.expect("inserted");
+    let kept = Retention { days: 365, bytes: Some(20_500_000) };
+    // What is not settled yet has no other place.
+    once(&shelf, kept).await;
+    assert_eq!(shelf.count(letters).await, 6);
+    shelf.settle(12).await;
+    once(&shelf, kept).await;
+    assert_eq!(shelf.count("SELECT count(*) FROM workflow_comms.dead_letters WHERE stream_seq IN (5, 13, 14)").await, 3);
+    assert_eq!(shelf.count(letters).await, 3);
+    once(&shelf, Retention { bytes: None, ..kept }).await;
+    assert_eq!(shelf.count(letters).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_reads_for_long_stops_neither_inserts_nor_the_days_ahead() {
     let shelf = three_days().await;
     shelf.settle(30).await;

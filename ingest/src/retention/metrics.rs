@@ -23,6 +23,7 @@ pub struct Metrics {
     oldest: Gauge,
     bytes: Gauge,
     dropped: Family<Why, Counter>,
+    forgotten: Counter,
 }
 
 impl Metrics {
@@ -37,6 +38,8 @@ impl Metrics {
         registry.register_with_unit("oldest_partition_timestamp", oldest, Unit::Seconds, self.oldest.clone());
         registry.register_with_unit("partitions", "What the kept days take on disk", Unit::Bytes, self.bytes.clone());
         registry.register("dropped_partitions", "Days that this replica dropped, by why", self.dropped.clone());
+        let forgotten = "Dead letters that this replica forgot because all together took too much";
+        registry.register("forgotten_dead_letters", forgotten, self.forgotten.clone());
     }
 
     pub(super) fn observe(&self, leaves: &[Leaf], now: OffsetDateTime) {
@@ -45,6 +48,10 @@ impl Metrics {
         self.ahead.set(i64::try_from(ahead).unwrap_or(i64::MAX));
         self.oldest.set(attached().next().map_or(0, |leaf| leaf.day.midnight().assume_utc().unix_timestamp()));
         self.bytes.set(attached().map(|leaf| leaf.bytes).sum());
+    }
+
+    pub(super) fn forgotten(&self, letters: u64) {
+        self.forgotten.inc_by(letters);
     }
 
     pub(super) fn dropped(&self, reason: Reason) {

@@ -62,6 +62,21 @@ pub async fn forget(session: &ClientWrapper, before: Date) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Forgets the oldest dead letters, as many as it takes until the bodies of the others have no more than so many bytes together;
+/// how many that were. What tells of a loss stays, and so does what is not settled yet, which has no other place.
+///
+/// # Errors
+/// When `PostgreSQL` is away.
+pub async fn forget_letters(session: &ClientWrapper, most: i64) -> Result<u64, StoreError> {
+    let action = || StoreError::of("forget dead letters");
+    let oldest = "DELETE FROM workflow_comms.dead_letters AS letter USING ( \
+            SELECT epoch, stream_seq, stream_ts, sum(octet_length(payload)) OVER (ORDER BY epoch DESC, stream_seq DESC) AS bytes \
+            FROM workflow_comms.dead_letters WHERE class <> 'discarded') AS sized, workflow_comms.stream_epochs AS life \
+        WHERE sized.bytes > $1::bigint AND life.epoch = sized.epoch AND (life.settled OR sized.stream_seq <= life.watermark) \
+            AND (letter.epoch, letter.stream_seq, letter.stream_ts) = (sized.epoch, sized.stream_seq, sized.stream_ts)";
+    session.execute(oldest, &[&most]).await.map_err(action())
+}
+
 /// Detaches a partition, or goes on with that, and drops the table. False where somebody still reads it: it is tried again
 /// later, and who reads from now on does not see it.
 ///
