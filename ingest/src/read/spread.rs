@@ -1,7 +1,9 @@
 //! How the messages of a run lie in time, and what its agents say that they used: for the whole run, whatever its length.
 //!
-//! Both read every message of the run, so that they have the time of a search and no more; pages do without where that is not
-//! enough.
+//! Every message of the run is read for it, once, so that it has the time of a search and no more; pages do without where that
+//! is not enough.
+
+use std::collections::{BTreeMap, HashMap};
 
 use deadpool_postgres::Pool;
 use message::Timestamp;
@@ -50,6 +52,15 @@ pub struct Tokens {
     pub output: i64,
 }
 
+impl Bar {
+    /// Another part of the same bar.
+    fn add(&mut self, part: Self) {
+        self.messages += part.messages;
+        self.errors += part.errors;
+        self.first = self.first.min(part.first);
+    }
+}
+
 impl Spread {
     /// When a bar begins, where bars are counted from 0.
     #[must_use]
@@ -78,35 +89,53 @@ pub async fn of_run(pool: &Pool, run: &RunSummary) -> Result<Spread, ReadError> 
     let to = Timestamp::from_unix_micros(to).unwrap_or(run.last_at);
     let (first, last, end) = (run.first_at.moment(), run.last_at.moment(), to.moment());
 
-    let seconds = |of: &str| format!("extract(epoch FROM {of})::float8");
+    let seconds = |of: &str| format!("date_part('epoch', {of})");
+    let number = |name: &str| format!("CASE WHEN used ->> '{name}' ~ '^[0-9]{{1,15}}$' THEN (used ->> '{name}')::bigint END");
+    let told = |of: &str| format!("CASE WHEN used IS NOT NULL THEN {of} END");
+    // Rows that tell nothing of tokens share one group in their bar.
     let sql = format!(
-        "SELECT least(width_bucket({at}, {from}, {to}, $6), $6) - 1 AS number, count(*) AS messages, \
-         count(*) FILTER (WHERE kind = 'error') AS errors, min(ARRAY[epoch, stream_seq]) AS first \
-         FROM workflow_comms.agent_messages WHERE {of_run} GROUP BY 1 ORDER BY 1",
+        "SELECT number, count(*) AS messages, count(*) FILTER (WHERE kind = 'error') AS errors, min(ARRAY[epoch, stream_seq]) AS first, \
+         {pod} AS pod, {container} AS container, {agent} AS agent, {label} AS label, \
+         max({input}) AS input, max({output}) AS output FROM (\
+         SELECT least(width_bucket({at}, {from}, {to}, $6), $6) - 1 AS number, kind, epoch, stream_seq, pod, container, agent_id, source, \
+         CASE WHEN kind = 'status' THEN attrs -> 'usage' END AS used \
+         FROM workflow_comms.agent_messages WHERE {of_run}) told GROUP BY 1, 5, 6, 7, 8",
+        pod = told("pod"),
+        container = told("container"),
+        agent = told("agent_id"),
+        label = told("source ->> 'label'"),
+        input = number("input_tokens"),
+        output = number("output_tokens"),
         at = seconds("stream_ts"),
         from = seconds("$3::timestamptz"),
         to = seconds("$5::timestamptz"),
     );
     let parameters: [&(dyn ToSql + Sync); 6] = [&run.namespace, &id, &first, &last, &end, &BARS];
     let rows = ask(&mut client, &sql, &parameters, true).await?;
-    let bars = rows.iter().map(bar).collect::<Result<Vec<_>, _>>()?;
+    gathered(run.first_at, to, &rows)
+}
 
-    let number = |name: &str| format!("CASE WHEN used ->> '{name}' ~ '^[0-9]{{1,15}}$' THEN (used ->> '{name}')::bigint END");
-    let sql = format!(
-        "SELECT coalesce(sum(input), 0)::bigint AS input, coalesce(sum(output), 0)::bigint AS output FROM (\
-         SELECT max({input}) AS input, max({output}) AS output FROM (\
-         SELECT attrs -> 'usage' AS used, pod, container, agent_id, source ->> 'label' AS label \
-         FROM workflow_comms.agent_messages WHERE {of_run} AND kind = 'status') told \
-         WHERE used IS NOT NULL GROUP BY pod, container, agent_id, label) logs",
-        input = number("input_tokens"),
-        output = number("output_tokens"),
-    );
-    let rows = ask(&mut client, &sql, &parameters[..4], true).await?;
-    let tokens = match rows.first() {
-        Some(row) => Tokens { input: row.try_get("input")?, output: row.try_get("output")? },
-        None => Tokens::default(),
-    };
-    Ok(Spread { from: run.first_at, to, bars, tokens })
+/// A log, as far as it can be told from others: pod, container, agent and label of its source.
+type Log = [Option<String>; 4];
+
+/// Bars of all their groups, and tokens of all logs.
+fn gathered(from: Timestamp, to: Timestamp, rows: &[Row]) -> Result<Spread, ReadError> {
+    let mut bars: BTreeMap<i32, Bar> = BTreeMap::new();
+    let mut logs: HashMap<Log, Tokens> = HashMap::new();
+    for row in rows {
+        let part = bar(row)?;
+        bars.entry(part.number).and_modify(|bar| bar.add(part)).or_insert(part);
+        let log = [row.try_get("pod")?, row.try_get("container")?, row.try_get("agent")?, row.try_get("label")?];
+        let tokens = logs.entry(log).or_default();
+        let count = |name: &str| row.try_get::<_, Option<i64>>(name).map(Option::unwrap_or_default);
+        tokens.input = tokens.input.max(count("input")?);
+        tokens.output = tokens.output.max(count("output")?);
+    }
+    let tokens = logs.into_values().fold(Tokens::default(), |sum, log| Tokens {
+        input: sum.input.saturating_add(log.input),
+        output: sum.output.saturating_add(log.output),
+    });
+    Ok(Spread { from, to, bars: bars.into_values().collect(), tokens })
 }
 
 fn bar(row: &Row) -> Result<Bar, ReadError> {
