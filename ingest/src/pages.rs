@@ -8,6 +8,7 @@ pub mod assets;
 pub mod body;
 mod choice;
 pub mod colour;
+pub mod difference;
 pub mod figures;
 pub mod general;
 mod help;

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use message::{Kind, Message, Tool};
 use serde_json::{Map, Value};
 
-use super::{figures, markdown, row};
+use super::{difference, figures, markdown, row};
 use crate::api::event;
 use crate::stored::StoredMessage;
 
@@ -38,6 +38,7 @@ pub fn render(stored: &StoredMessage, results: &[&StoredMessage]) -> Markup {
             summary {
                 b.name { (tool.name().unwrap_or("tool")) }
                 code.arguments { (summary_of(message.content.as_deref(), tool)) }
+                (change(tool.arguments().and_then(difference::of_arguments).as_deref()))
                 span.outcome {
                     @if is_call {
                         @match results.last() {
@@ -77,7 +78,9 @@ pub fn part(stored: &StoredMessage, name: &str, most: usize) -> Markup {
     let message = &stored.message;
     let tool = message.tool.as_ref();
     let text = match name {
-        "arguments" => tool.and_then(Tool::arguments).map(event::text_of),
+        "arguments" => tool
+            .and_then(Tool::arguments)
+            .map(|arguments| difference::of_arguments(arguments).unwrap_or_else(|| event::text_of(arguments))),
         "output" => tool.and_then(Tool::output).map(event::text_of),
         _ => message.content.clone(),
     };
@@ -89,7 +92,12 @@ pub fn part(stored: &StoredMessage, name: &str, most: usize) -> Markup {
     html! { @if let Some(text) = text { (block(title, name, stored, &text, most)) } }
 }
 
-/// How long it took and how it ended.
+/// How much a difference changes.
+fn change(text: Option<&str>) -> Markup {
+    html! { @if let Some(change) = text.and_then(difference::change) { span.change { (change) } } }
+}
+
+/// How much it changed, how long it took and how it ended.
 fn outcome(message: &Message) -> Markup {
     let tool = message.tool.as_ref();
     let duration = tool.and_then(Tool::duration_ms).map(figures::duration);
@@ -97,6 +105,7 @@ fn outcome(message: &Message) -> Markup {
     let status = tool.and_then(Tool::status);
     let failed = code.is_some_and(|code| code != 0) || status.is_some_and(is_failure);
     html! {
+        (change(tool.and_then(Tool::output).and_then(Value::as_str)))
         @if let Some(duration) = duration { span { (duration) } }
         @match (code, status) {
             (Some(code), _) => span.failed[failed] { "exit " (code) },
@@ -157,15 +166,8 @@ fn block(title: &str, name: &str, stored: &StoredMessage, text: &str, most: usiz
         div.part {
             p.title { (title) }
             pre {
-                @if is_difference(shown) {
-                    @for line in shown.split_inclusive('\n') {
-                        @match line.as_bytes().first() {
-                            Some(b'+') => ins { (markdown::plain(line)) },
-                            Some(b'-') => del { (markdown::plain(line)) },
-                            Some(b'@') => span.place { (markdown::plain(line)) },
-                            _ => (markdown::plain(line)),
-                        }
-                    }
+                @if difference::is_one(shown) {
+                    (difference::render(shown))
                 } @else {
                     (markdown::plain(shown))
                 }
@@ -173,8 +175,4 @@ fn block(title: &str, name: &str, stored: &StoredMessage, text: &str, most: usiz
             @if shown.len() < text.len() { (row::rest(stored, name, text.len(), most)) }
         }
     }
-}
-
-fn is_difference(text: &str) -> bool {
-    text.lines().take(12).any(|line| line.starts_with("@@ ") || line.starts_with("diff --git "))
 }
