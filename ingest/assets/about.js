@@ -24,7 +24,8 @@ export class About {
     this.#box = box;
     if (!this.#spread) return;
     this.#listen();
-    if (this.#spread.hidden && document.getElementById("messages")) this.#refresh();
+    // The bars of a long run; its rows are drawn first.
+    if (this.#spread.hidden && document.getElementById("messages")) requestAnimationFrame(() => setTimeout(() => this.#refresh()));
   }
 
   // Something was said: what is shown around the list is old.

@@ -1,4 +1,5 @@
-// Long texts are fetched when somebody opens them, rendered by the server as the rest of the row was.
+// Long texts are fetched when somebody opens them, rendered by the server as the rest of the row was: more of them first, and
+// all of it when that is asked for as well.
 
 export class Bodies {
   #settle;
@@ -9,7 +10,7 @@ export class Bodies {
     // A details element tells its opening to itself alone.
     box.addEventListener("toggle", (event) => event.target.open && this.#open(event.target), { capture: true });
     box.addEventListener("click", (event) => {
-      const link = event.target.closest?.("a[data-body]");
+      const link = event.target.closest?.("a[data-body], a[data-whole]");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       this.#fetch(link);
@@ -22,8 +23,9 @@ export class Bodies {
   }
 
   async #fetch(link) {
-    const url = link.dataset.body;
+    const url = link.dataset.body ?? link.dataset.whole;
     delete link.dataset.body;
+    delete link.dataset.whole;
     const answer = await fetch(url).catch(() => null);
     // The link stays what it is: a way to the whole text.
     if (!answer?.ok || answer.redirected) return;

@@ -1,4 +1,7 @@
-// Ways to take a row elsewhere, beside the row that the pointer or the focus is on: its link, as markdown, as JSON, as it was said.
+// What is done with the row that the pointer or the focus is on: copied as its link, as markdown, as JSON, or turned to what was
+// written.
+
+import { hasRaw, isRaw, turn } from "./raw.js";
 
 function link(row) {
   return new URL(row.querySelector("a.when").href, location.href).href;
@@ -27,11 +30,12 @@ export class Copy {
       button.addEventListener("click", () => this.copy(this.#row, name));
       this.#tools.append(button);
     }
-    this.#raw = document.createElement("a");
-    this.#raw.textContent = "raw";
-    this.#raw.title = "The text as it was said";
+    this.#raw = document.createElement("button");
+    this.#raw.type = "button";
     this.#raw.tabIndex = -1;
-    this.#raw.target = "_blank";
+    this.#raw.textContent = "raw";
+    this.#raw.title = "The text as it was written";
+    this.#raw.addEventListener("click", () => this.turn(this.#row));
     this.#tools.append(this.#raw);
     box.addEventListener("pointerover", (event) => this.#at(event.target.closest(".row")));
     box.addEventListener("focusin", (event) => this.#at(event.target.closest(".row")));
@@ -54,11 +58,21 @@ export class Copy {
     }
   }
 
+  // Shows a row as it was written, and back.
+  async turn(row) {
+    if (!hasRaw(row)) return;
+    if (!(await turn(row))) this.#tell("not shown: the browser or the server refused");
+    this.#raw.setAttribute("aria-pressed", String(isRaw(row)));
+  }
+
   #at(row) {
     if (row === this.#row) return;
+    this.#row?.classList.remove("at");
     this.#row = row;
     if (row) {
-      this.#raw.href = `/api/agents/messages/${row.dataset.cursor}/content`;
+      this.#raw.hidden = !hasRaw(row);
+      this.#raw.setAttribute("aria-pressed", String(isRaw(row)));
+      row.classList.add("at");
       row.append(this.#tools);
     } else this.#tools.remove();
   }

@@ -11,6 +11,7 @@ export class Follow {
   #fresh = 0;
   #away = false;
   #end = true;
+  #height;
   #onResume;
   #onLatest;
   paused = false;
@@ -18,6 +19,7 @@ export class Follow {
   // `resumed` is called when the list may move again, `latest` when its end is asked for.
   constructor(box, { resumed, latest }) {
     this.#box = box;
+    this.#height = box.clientHeight;
     this.#onResume = resumed;
     this.#onLatest = latest;
     this.#jump = document.getElementById("jump");
@@ -26,9 +28,13 @@ export class Follow {
     this.#button.addEventListener("click", () => this.pause(!this.paused));
     this.#jump.addEventListener("click", () => this.toLatest());
     document.addEventListener("selectionchange", () => !this.#selecting() && !this.paused && this.atEnd() && this.#onResume());
-    // What appears around the list takes room from it: whoever was at its end stays there.
-    box.addEventListener("scroll", () => (this.#end = this.atEnd()), { passive: true });
-    new ResizeObserver(() => this.#end && !this.paused && this.toEnd()).observe(box);
+    // What appears around the list takes room from it: whoever was at its end stays there. A list that has another height tells
+    // nothing of its reader, who did not move.
+    box.addEventListener("scroll", () => box.clientHeight === this.#height && (this.#end = this.atEnd()), { passive: true });
+    new ResizeObserver(() => {
+      this.#height = box.clientHeight;
+      if (this.#end && !this.paused) this.toEnd();
+    }).observe(box);
     if (remembered() === "true") this.#set(true);
     this.#listen();
   }
@@ -40,7 +46,7 @@ export class Follow {
 
   // Whether what arrives now may be shown. Selected text must not run away from the pointer.
   moves() {
-    return !this.paused && !this.#selecting() && this.atEnd();
+    return !this.paused && !this.#selecting() && (this.atEnd() || (this.#end && this.#box.clientHeight !== this.#height));
   }
 
   toEnd() {
@@ -55,6 +61,7 @@ export class Follow {
 
   // So many have arrived that are not shown; the end of the list may be on another page of it.
   waiting(fresh, away = false) {
+    if (this.#fresh === fresh && this.#away === away) return;
     this.#fresh = fresh;
     this.#away = away;
     this.#show();

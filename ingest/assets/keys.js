@@ -71,6 +71,9 @@ export class Keys {
       case "J":
         copy.copy(this.#current(), "json");
         return true;
+      case "r":
+        copy.turn(this.#current());
+        return true;
       case "c":
         this.#current()?.querySelector("a.when").click();
         return true;

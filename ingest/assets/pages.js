@@ -1,11 +1,13 @@
 // The part of a list that is in the page: a window over all of it. More is fetched at both ends as the reader comes near them,
 // and what is far from them is taken away, so that the page stays as small as it was however long the list is.
 
-// Rows in the page at most; a page of the server has 200.
-const MOST = 600;
+// Rows in the page at most: when some come or go at its start, the browser moves all that follow.
+const MOST = 400;
 const SLACK = 100;
 // How near an end is before more is fetched.
-const NEAR = 900;
+const NEAR = 1500;
+// What is shown is drawn before what is far away is let go.
+const TRIMMED = 50;
 
 // The entry at an edge of what is on screen.
 export function entryAt(box, edge) {
@@ -22,7 +24,10 @@ export function entryAt(box, edge) {
 export class Pages {
   #box;
   #rows;
+  #settle;
+  #arranged;
   #busy = false;
+  #trimming = 0;
   // Counts what the reader asked for: an answer to an earlier question is no longer wanted.
   #turn = 0;
   #first;
@@ -32,9 +37,12 @@ export class Pages {
   // Everything up to there is in this list or on its pages.
   asOf;
 
-  constructor(box, rows) {
+  // `settle` makes what was fetched a part of the page, and `arranged` is called when it stands among its neighbours.
+  constructor(box, rows, { settle, arranged }) {
     this.#box = box;
     this.#rows = rows;
+    this.#settle = settle;
+    this.#arranged = arranged;
     this.#take(box);
   }
 
@@ -61,6 +69,7 @@ export class Pages {
     this.#rows.clear();
     this.#box.querySelector(":scope > .notice")?.remove();
     this.#rows.appendPage([...section.querySelector("#rows").children]);
+    this.#arranged();
     this.#take(section);
     this.#links();
     return true;
@@ -74,8 +83,16 @@ export class Pages {
       this.#links();
     }
     document.getElementById("nothing")?.remove();
-    // Not at every row: what is taken away is counted first.
-    if (this.#rows.list.childElementCount > MOST + SLACK && this.#rows.trim(MOST, true)) this.#cut(true);
+    // Not at every row, and in a task of its own: the page must go on answering.
+    if (this.#rows.list.childElementCount > MOST + SLACK) this.#trimming ||= setTimeout(() => this.#trim(), TRIMMED);
+  }
+
+  #trim() {
+    this.#trimming = 0;
+    // Only who follows the end is far from the start.
+    if (!this.atEnd || this.#box.scrollTop < NEAR) return;
+    this.still(() => this.#rows.trim(MOST, true) && this.#cut(true));
+    this.#arranged();
   }
 
   // Nothing is known but what arrives from now on; what is before it is on pages of the server.
@@ -103,7 +120,7 @@ export class Pages {
       if (!section || turn !== this.#turn) return false;
       const entries = [...section.querySelector("#rows").children];
       const before = name === "before";
-      this.#still(() => {
+      this.still(() => {
         if (before) this.#rows.prependPage(entries);
         else this.#rows.appendPage(entries);
         if (before) {
@@ -115,6 +132,7 @@ export class Pages {
           this.asOf = section.dataset.after;
         }
         if (this.#rows.trim(MOST, !before)) this.#cut(!before);
+        this.#arranged();
         this.#links();
       });
       return true;
@@ -125,7 +143,7 @@ export class Pages {
   }
 
   // Changes the list without moving what the reader sees.
-  #still(change) {
+  still(change) {
     const seen = entryAt(this.#box, "top") ?? this.#rows.list.firstElementChild;
     const was = seen?.getBoundingClientRect().top;
     // One of the two: what the browser would do as well is done here, for those that do not.
@@ -183,6 +201,8 @@ export class Pages {
     if (!answer?.ok || answer.redirected) return null;
     const template = document.createElement("template");
     template.innerHTML = await answer.text();
-    return template.content.querySelector("#timeline");
+    const section = template.content.querySelector("#timeline");
+    if (section) this.#settle(section);
+    return section;
   }
 }

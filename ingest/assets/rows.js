@@ -6,11 +6,16 @@ const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", 
 // A fold holds no more: what is folded is in the page all the same.
 const MOST_FOLDED = 100;
 
-// The element of one piece of HTML that the server sent.
-export function parse(html) {
+// The elements of a piece of HTML that the server sent.
+export function parseAll(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
-  return template.content.firstElementChild;
+  return [...template.content.children];
+}
+
+// Of one that is a single element.
+export function parse(html) {
+  return parseAll(html)[0];
 }
 
 function firstRow(entry) {
@@ -26,6 +31,7 @@ function lastRow(entry) {
 export class Rows {
   #list;
   #calls = new Map();
+  #zone = "UTC";
 
   constructor(list) {
     this.#list = list;
@@ -57,7 +63,7 @@ export class Rows {
     this.#remember(row);
     const last = this.#list.lastElementChild;
     const previous = lastRow(last);
-    if (previous?.dataset.day !== row.dataset.day) this.#startDay(row);
+    if (previous?.dataset.day !== row.dataset.day) this.#list.append(this.#dayOf(row));
     else if (row.hasAttribute("data-fold")) {
       if (last.matches(".fold") && last.childElementCount <= MOST_FOLDED) return this.#foldInto(last, row);
       if (last.matches(".row[data-fold]")) return this.#foldInto(this.#foldOf(last), row);
@@ -75,6 +81,7 @@ export class Rows {
     for (const entry of kept) this.#joinAll(entry);
     for (const entry of kept) this.#rememberAll(entry);
     for (const entry of kept) this.#joinAll(entry);
+    this.#divide();
   }
 
   prependPage(entries) {
@@ -84,6 +91,14 @@ export class Rows {
     this.#list.prepend(...kept);
     this.#joinAll(this.#list);
     if (lower?.isConnected) this.#seam(lower.previousElementSibling, lower);
+    this.#divide();
+  }
+
+  // Divides the list by the days of another zone; its rows know theirs.
+  redoDays(zone) {
+    if (zone === this.#zone) return;
+    this.#zone = zone;
+    this.#putDays();
   }
 
   // Takes away the oldest, or the newest, while there are more rows than `most`; true when any was.
@@ -166,14 +181,33 @@ export class Rows {
     return true;
   }
 
-  #startDay(row) {
+  // The server divides its pages by days of UTC.
+  #divide() {
+    if (this.#zone !== "UTC") this.#putDays();
+  }
+
+  #putDays() {
+    for (const day of this.#list.querySelectorAll(":scope > .day")) day.remove();
+    let upper = null;
+    for (const entry of [...this.#list.children]) {
+      const row = firstRow(entry);
+      if (!row) continue;
+      if (lastRow(upper)?.dataset.day !== row.dataset.day) {
+        entry.before(this.#dayOf(row));
+        row.classList.remove("same");
+      } else this.#seam(entry.previousElementSibling, entry);
+      upper = entry;
+    }
+  }
+
+  #dayOf(row) {
     const day = document.createElement("div");
     day.className = "day";
     day.dataset.day = row.dataset.day;
     const text = document.createElement("span");
-    text.textContent = `${DAY.format(new Date(`${row.dataset.day}T00:00:00Z`)).replace(",", "")}, UTC`;
+    text.textContent = `${DAY.format(new Date(`${row.dataset.day}T00:00:00Z`)).replace(",", "")}, ${this.#zone}`;
     day.append(text);
-    this.#list.append(day);
+    return day;
   }
 
   #foldOf(row) {

@@ -7,7 +7,8 @@ import { isAfter } from "./cursor.js";
 import { Follow } from "./follow.js";
 import { Keys } from "./keys.js";
 import { Pages } from "./pages.js";
-import { Rows, parse } from "./rows.js";
+import { keepPlace } from "./place.js";
+import { Rows, parseAll } from "./rows.js";
 import { Stream } from "./stream.js";
 import { Times } from "./times.js";
 
@@ -20,8 +21,9 @@ const AGAIN = 1000;
 
 const timeline = document.getElementById("timeline");
 const rows = new Rows(document.getElementById("rows"));
-const pages = new Pages(timeline, rows);
-const times = new Times(timeline);
+const times = new Times(timeline, retimed);
+const arranged = () => times.chain(rows.list);
+const pages = new Pages(timeline, rows, { settle, arranged });
 const about = new About(timeline);
 const follow = new Follow(timeline, { resumed: flush, latest: toLatest });
 
@@ -40,10 +42,15 @@ function arrived(data, id) {
     lost += 1;
   }
   about.stale();
-  if (!timer) timer = setTimeout(flush, Math.max(0, shownAt + EVERY - performance.now()));
+  soon();
+}
+
+function soon() {
+  timer ||= setTimeout(flush, Math.max(0, shownAt + EVERY - performance.now()));
 }
 
 function flush() {
+  clearTimeout(timer);
   timer = 0;
   // A page that nobody looks at draws nothing.
   if (document.hidden) return;
@@ -52,17 +59,17 @@ function flush() {
   if (givenUp) return toLatest();
   shownAt = performance.now();
   const now = held.splice(0, AT_ONCE);
-  for (const { data, id } of now) {
-    if (rows.has(id)) continue;
-    const row = parse(data);
+  for (const row of parseAll(now.map(({ data }) => data).join(""))) {
+    if (rows.has(row.dataset.cursor)) continue;
     settle(row);
     rows.append(row);
   }
   pages.grew(now[now.length - 1].id);
+  arranged();
   follow.toEnd();
   wait();
   about.moved();
-  if (held.length > 0) timer = setTimeout(flush, EVERY);
+  if (held.length > 0) soon();
 }
 
 // The end of the list, whatever part of it is in the page.
@@ -73,7 +80,6 @@ async function toLatest() {
     const shown = await pages.show();
     fetching = false;
     if (!shown) return;
-    settle(timeline);
     keepAfter(pages.asOf);
     history.replaceState(null, "", pages.link({}));
     // So much is being said that history was behind it: once more, unless the reader has gone elsewhere.
@@ -98,13 +104,10 @@ function keepAfter(position) {
 async function scrolled() {
   about.moved();
   while (await pages.fill()) {
-    settle(timeline);
     if (pages.atEnd) keepAfter(pages.asOf);
     about.moved();
   }
-  if (pages.atEnd && follow.moves()) {
-    if (held.length > 0) flush();
-  }
+  if (held.length > 0 && pages.atEnd && follow.moves()) soon();
   wait();
 }
 
@@ -131,15 +134,42 @@ function settle(root) {
   for (const pre of root.querySelectorAll("pre:not(.line)")) pre.tabIndex = 0;
 }
 
+// The reader chose other times.
+function retimed(write) {
+  const atEnd = follow.atEnd();
+  pages.still(() => {
+    write();
+    rows.redoDays(times.zone);
+    arranged();
+  });
+  if (atEnd) follow.toEnd();
+}
+
+// Whether the page begins where its link says. Where nothing comes after that, it ends before.
+function beginsAfter() {
+  const after = new URL(location.href).searchParams.get("after");
+  const last = rows.lastCursor();
+  return after !== null && (!last || isAfter(last, after));
+}
+
+// Its first row to the top: what is before it comes above.
+function toFirst() {
+  const first = pages.older && rows.list.querySelector(".row");
+  if (first) timeline.scrollTop += first.getBoundingClientRect().top - timeline.getBoundingClientRect().top;
+}
+
 function start() {
   settle(timeline);
+  rows.redoDays(times.zone);
+  arranged();
   const at = timeline.dataset.at && document.getElementById(`m-${timeline.dataset.at}`);
   if (at) {
     const row = at.closest(".row");
     row.classList.add("here");
     row.closest("details.fold")?.setAttribute("open", "");
     row.scrollIntoView({ block: "center" });
-  } else if (!location.hash && !new URL(location.href).searchParams.has("after")) follow.toEnd();
+  } else if (beginsAfter()) toFirst();
+  else if (!location.hash) follow.toEnd();
   follow.stay();
   let waiting = false;
   timeline.addEventListener("scroll", () => {
@@ -152,6 +182,7 @@ function start() {
   }, { passive: true });
   document.addEventListener("visibilitychange", () => !document.hidden && flush());
   new Bodies(timeline, settle);
+  keepPlace(timeline, follow);
   const copy = new Copy(timeline);
   new Keys(timeline, { follow, pages, copy, times, toLatest });
   const url = timeline.dataset.stream;

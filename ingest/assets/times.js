@@ -1,7 +1,7 @@
-// Times as the reader likes them: UTC as the server writes them, local, or since the run began.
+// Times as the reader likes them: UTC as the server writes them, local, since the run began, or since the row before.
 
 const REMEMBERED = "agent-comms-times";
-const MODES = ["utc", "local", "relative"];
+const MODES = ["utc", "local", "relative", "delta"];
 
 function two(number) {
   return String(number).padStart(2, "0");
@@ -9,6 +9,10 @@ function two(number) {
 
 function clock(date) {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+function day(date) {
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
 function since(milliseconds) {
@@ -20,14 +24,21 @@ function since(milliseconds) {
   return `${sign}${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${seconds}.${String(all % 1_000).padStart(3, "0")}`;
 }
 
+function put(time, text) {
+  if (time.textContent !== text) time.textContent = text;
+}
+
 export class Times {
   #box;
   #group = document.getElementById("times");
   #mode = "utc";
   #begin;
+  #changed;
 
-  constructor(box) {
+  // `changed` is called when the reader chose other times.
+  constructor(box, changed) {
     this.#box = box;
+    this.#changed = changed;
     try {
       const kept = localStorage.getItem(REMEMBERED);
       if (MODES.includes(kept)) this.#mode = kept;
@@ -42,14 +53,32 @@ export class Times {
     this.#mark();
   }
 
+  // Whose days the list is divided by.
+  get zone() {
+    return this.#mode === "local" ? "local time" : "UTC";
+  }
+
   next() {
     this.#choose(MODES[(MODES.indexOf(this.#mode) + 1) % MODES.length]);
   }
 
   // Writes the times in an element that the server has rendered.
   write(root) {
-    if (this.#mode === "utc") return;
-    for (const time of root.querySelectorAll("time")) this.#one(time);
+    if (this.#mode !== "utc") this.#all(root);
+  }
+
+  // Writes the times that depend on the row before, once rows are where they belong.
+  chain(list) {
+    if (this.#mode !== "delta") return;
+    let before;
+    for (const entry of list.children) {
+      for (const time of entry.querySelectorAll(":scope > summary time, a.when time")) {
+        const now = Date.parse(time.dateTime);
+        put(time, before === undefined ? "·" : since(now - before));
+        // The line of a fold has the time of its first row.
+        if (!time.closest("summary")) before = now;
+      }
+    }
   }
 
   #choose(mode) {
@@ -60,16 +89,22 @@ export class Times {
       // The choice then lasts as long as the page.
     }
     this.#mark();
-    for (const time of this.#box.querySelectorAll("time")) this.#one(time);
+    this.#changed(() => this.#all(this.#box));
+  }
+
+  #all(root) {
+    for (const time of root.querySelectorAll("time")) this.#one(time);
   }
 
   #one(time) {
     const date = new Date(time.dateTime);
     if (Number.isNaN(date.getTime())) return;
     time.title = time.dateTime;
-    if (this.#mode === "utc") time.textContent = time.dateTime.slice(11, 23);
-    else if (this.#mode === "local") time.textContent = clock(date);
-    else time.textContent = since(date - this.#start());
+    const row = time.closest(".row");
+    if (row) row.dataset.day = this.#mode === "local" ? day(date) : time.dateTime.slice(0, 10);
+    if (this.#mode === "local") put(time, clock(date));
+    else if (this.#mode === "relative") put(time, since(date - this.#start()));
+    else if (this.#mode === "utc") put(time, time.dateTime.slice(11, 23));
   }
 
   // When the run began; in the shared channel, the first time that is shown.

@@ -111,7 +111,7 @@ async fn route(state: &State, request: &Request<Incoming>) -> Answer {
         [] => return answer::redirect("/agents"),
         ["agents"] => pages::show::runs(state, &query).await,
         ["agents", "general"] => pages::show::general(state, &query).await,
-        ["agents", "messages", cursor, part] => pages::show::body(state, cursor, part).await,
+        ["agents", "messages", cursor, part] => pages::show::body(state, cursor, part, &query).await,
         ["agents", run] => pages::show::run(state, run, &query).await,
         ["api", ..] => return missing(path),
         _ => Err(Problem::not_found(format!("nothing is at `{path}`"))),

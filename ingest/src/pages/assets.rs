@@ -13,7 +13,7 @@ use crate::http::answer::{self, Answer};
 pub const PREFIX: &str = "/assets/";
 
 /// A file and what it holds. A script names only those that stand before it.
-const FILES: [(&str, &str); 24] = [
+const FILES: [(&str, &str); 26] = [
     ("page.css", include_str!("../../assets/page.css")),
     ("timeline.css", include_str!("../../assets/timeline.css")),
     ("runs.css", include_str!("../../assets/runs.css")),
@@ -33,6 +33,8 @@ const FILES: [(&str, &str); 24] = [
     ("follow.js", include_str!("../../assets/follow.js")),
     ("pages.js", include_str!("../../assets/pages.js")),
     ("body.js", include_str!("../../assets/body.js")),
+    ("raw.js", include_str!("../../assets/raw.js")),
+    ("place.js", include_str!("../../assets/place.js")),
     ("copy.js", include_str!("../../assets/copy.js")),
     ("about.js", include_str!("../../assets/about.js")),
     ("channel.js", include_str!("../../assets/channel.js")),

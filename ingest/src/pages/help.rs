@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-const LIST: [(&str, &str); 10] = [
+const LIST: [(&str, &str); 11] = [
     ("j  k", "next, previous row"),
     ("Enter", "open or close the row"),
     ("e  E", "next, previous error or warning"),
@@ -11,8 +11,9 @@ const LIST: [(&str, &str); 10] = [
     ("g  G", "first, latest row"),
     ("y", "copy the link of the row"),
     ("m  J", "copy the row as markdown, as JSON"),
+    ("r", "the row as it was written, and back"),
     ("c", "the row among its neighbours"),
-    ("t", "UTC, local or relative time"),
+    ("t", "UTC, local or relative time, or since the row before"),
 ];
 const EVERYWHERE: [(&str, &str); 3] = [("/", "search"), ("?", "this sheet"), ("Esc", "leave a field, close this")];
 

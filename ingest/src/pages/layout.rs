@@ -135,12 +135,20 @@ pub(super) fn export(path: &str, query: &Query) -> Markup {
     }
 }
 
+/// Name, text and title of each way to show times.
+const TIMES: [(&str, &str, &str); 4] = [
+    ("utc", "UTC", "Coordinated universal time"),
+    ("local", "local", "The time of this browser"),
+    ("relative", "relative", "Since the run began"),
+    ("delta", "delta", "Since the row before"),
+];
+
 /// How times are shown: the server writes UTC, and the script of the page the others.
 pub(super) fn times() -> Markup {
     html! {
         div.times #times role="group" aria-label="Times" hidden {
-            @for (name, title) in [("utc", "UTC"), ("local", "local"), ("relative", "relative")] {
-                button type="button" data-time=(name) aria-pressed=(if name == "utc" { "true" } else { "false" }) { (title) }
+            @for (name, text, title) in TIMES {
+                button type="button" data-time=(name) title=(title) aria-pressed=(if name == "utc" { "true" } else { "false" }) { (text) }
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::stored::StoredMessage;
 
 /// More text than this is behind a link: a page of rows must stay small whatever they say.
 pub const SHOWN_BYTES: usize = 4 * 1024;
-/// As much of a text is shown where somebody asked for it; all of it is plain text, for which no page is needed.
+/// As much of a text is shown where somebody opened it; all of it where somebody asks for that as well.
 pub const OPENED_BYTES: usize = 64 * 1024;
 
 /// A message that was said this long before it was stored is marked: its place in the list is not its place in time.
@@ -167,13 +167,14 @@ pub fn content(stored: &StoredMessage, most: usize, place: Place) -> Markup {
     }
 }
 
-/// Leads to the whole of a text; the script of the page shows it in place of its start.
+/// Leads to the whole of a text; the script of the page shows it in place of its start: first more of it, then all.
 pub(super) fn rest(stored: &StoredMessage, part: &str, bytes: usize, shown: usize) -> Markup {
     let query = if part == "content" { String::new() } else { format!("?part={part}") };
-    let body = (shown < OPENED_BYTES).then(|| format!("/agents/messages/{}/{part}", stored.cursor));
+    let path = format!("/agents/messages/{}/{part}", stored.cursor);
+    let (more, whole) = if shown < OPENED_BYTES { (Some(path), None) } else { (None, Some(format!("{path}?whole=true"))) };
     html! {
         p.rest {
-            a href={ "/api/agents/messages/" (stored.cursor) "/content" (query) } data-body=[body] { "all " (figures::bytes(bytes)) }
+            a href={ "/api/agents/messages/" (stored.cursor) "/content" (query) } data-body=[more] data-whole=[whole] { "all " (figures::bytes(bytes)) }
         }
     }
 }

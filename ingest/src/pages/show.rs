@@ -18,8 +18,10 @@ use crate::read::messages::{Page, Slice, just_below};
 use crate::read::runs::RunSummary;
 use crate::read::spread::Spread;
 
-/// Rows of one page.
-const ROWS: usize = 200;
+/// Rows of one page: several screens, and no more than what can be drawn at once.
+const ROWS: usize = 100;
+/// Rows that the script of a page puts into its list at once: more would keep the page from answering meanwhile.
+const PART_ROWS: usize = 60;
 /// Lines of the shared channel beside the list of runs.
 const LINES: usize = 15;
 /// The spread of a longer run is not waited for: its page asks for it when it is drawn.
@@ -50,7 +52,7 @@ pub async fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
 /// `/agents/general`.
 pub async fn general(state: &State, query: &Query) -> Result<Answer, Problem> {
     let filter = api::messages::channel_filter(state, message::GENERAL_CHANNEL, query).await?;
-    let piece = piece(state, &filter, query, ROWS).await?;
+    let piece = piece(state, &filter, query, rows(query)).await?;
     let view = general_page::View { query, visit: Visit::of(state), piece: &piece };
     Ok(answer::html(match query.first("part") {
         Some("rows") => general_page::list(&view).into_string(),
@@ -66,7 +68,7 @@ pub async fn run(state: &State, id: &str, query: &Query) -> Result<Answer, Probl
     let narrowing = api::parameters::searching(query)?;
     let part = query.first("part");
     let piece = match &run {
-        Some(run) if part != Some("about") => piece(state, &api::runs::filter_of(run, narrowing), query, ROWS).await?,
+        Some(run) if part != Some("about") => piece(state, &api::runs::filter_of(run, narrowing), query, rows(query)).await?,
         // What is said of a run that may not be read is not looked at.
         _ => Piece { messages: Vec::new(), older: false, newer: false, as_of, at: None },
     };
@@ -85,11 +87,15 @@ pub async fn run(state: &State, id: &str, query: &Query) -> Result<Answer, Probl
     Ok(answer::html(run_page::render(&view)))
 }
 
-/// `/agents/messages/{cursor}/{part}`: a text of a message as a row shows it, but long.
-pub async fn body(state: &State, cursor: &str, part: &str) -> Result<Answer, Problem> {
+/// `/agents/messages/{cursor}/{part}`: a text of a message as a row shows it, but long; with `whole`, all of it.
+pub async fn body(state: &State, cursor: &str, part: &str, query: &Query) -> Result<Answer, Problem> {
     let stored = api::messages::found(state, cursor).await?;
-    body_page::render(&stored, part)
+    body_page::render(&stored, part, query.first("whole") == Some("true"))
         .ok_or_else(|| Problem::not_found(format!("message `{cursor}` has no `{part}`; it has content, arguments or output")))
+}
+
+fn rows(query: &Query) -> usize {
+    if query.first("part") == Some("rows") { PART_ROWS } else { ROWS }
 }
 
 /// The part of a list that a link asks for: before a position, after one, around one, or at the end.
@@ -109,9 +115,12 @@ async fn piece(state: &State, filter: &Filter, query: &Query, rows: usize) -> Re
     }
     if let Some(after) = after {
         let Slice { messages, more } = read::messages::after(pool, filter, after, as_of, rows).await?;
-        let first = messages.first().map_or(after, |first| first.cursor);
-        let older = !read::messages::before(pool, filter, Some(first), as_of, 1).await?.messages.is_empty();
-        return Ok(Piece { messages, older, newer: more, as_of, at: None });
+        // Where nothing comes after, a whole page shows what there is: filters kept the place of a reader, but not its rows.
+        if !messages.is_empty() || query.first("part").is_some() {
+            let first = messages.first().map_or(after, |first| first.cursor);
+            let older = !read::messages::before(pool, filter, Some(first), as_of, 1).await?.messages.is_empty();
+            return Ok(Piece { messages, older, newer: more, as_of, at: None });
+        }
     }
     let Page { messages, older } = read::messages::before(pool, filter, before, as_of, rows).await?;
     Ok(Piece { messages, older, newer: before.is_some(), as_of, at: None })

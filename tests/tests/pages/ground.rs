@@ -159,6 +159,28 @@ impl Ground {
         self.tell("Input.dispatchMouseEvent", event).await.map(drop)
     }
 
+    /// Draws the pointer over an element, from one part of its width to another, in steps as a hand does.
+    pub async fn drag_over(&self, selector: &str, (from, to): (f64, f64)) -> Result<()> {
+        let script = format!(
+            "const box = document.querySelector('{selector}').getBoundingClientRect(); return [box.left, box.top + box.height - 2, box.width]"
+        );
+        let at = self.ask(&script).await?;
+        let numbers = [0, 1, 2].map(|index: usize| at[index].as_f64());
+        let [Some(left), Some(y), Some(width)] = numbers else { bail!("there is no `{selector}`") };
+        let mut moves = vec![("mouseMoved", from, 0), ("mousePressed", from, 1)];
+        if from < to {
+            moves.extend([0.2, 0.6, 1.0].map(|part| ("mouseMoved", from + (to - from) * part, 1)));
+        }
+        moves.push(("mouseReleased", to, 0));
+        for (kind, part, buttons) in moves {
+            let button = if kind == "mouseMoved" { "none" } else { "left" };
+            let event =
+                json!({ "type": kind, "x": left + part * width, "y": y, "button": button, "buttons": buttons, "clickCount": 1 });
+            self.tell("Input.dispatchMouseEvent", event).await?;
+        }
+        Ok(())
+    }
+
     /// Whether the browser has a network.
     pub async fn offline(&self, offline: bool) -> Result<()> {
         self.tell("Network.enable", json!({})).await?;

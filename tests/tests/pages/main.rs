@@ -1,11 +1,13 @@
 //! The pages in a real browser, in front of a real ingest with a real stream and a real database.
 
 mod access;
+mod around;
 mod connection;
 mod filters;
 mod general;
 mod ground;
 mod plain;
+mod readable;
 mod road;
 mod run;
 mod runs;
@@ -13,4 +15,5 @@ mod safety;
 mod screens;
 mod story;
 mod tabs;
+mod taken;
 mod window;

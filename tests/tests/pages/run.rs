@@ -89,8 +89,7 @@ async fn a_result_finds_its_call_on_an_older_page() -> Result<()> {
     ground.wait_for_history("far", 252).await?;
     ground.open_live("/agents/far-uid").await?;
     assert_eq!(ground.ask("return document.querySelectorAll('#rows .call').length").await?, 1);
-    ground.ask("document.getElementById('timeline').scrollTop = 0; return 1").await?;
-    let joined = "const calls = document.querySelectorAll('#rows .call'); \
+    let joined = "document.getElementById('timeline').scrollTop = 0; const calls = document.querySelectorAll('#rows .call'); \
                   return calls.length === 1 && calls[0].dataset.kind === 'tool_call' && calls[0].querySelector('.outcome').textContent === 'exit 0'";
     ground.wait_for("the result is in its call", joined).await?;
 

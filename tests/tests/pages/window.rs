@@ -8,6 +8,8 @@ use crate::ground::{Ground, said};
 /// More than the page holds at once.
 const LONG: usize = 1_000;
 const COUNT: &str = "return document.querySelectorAll('#rows .row').length";
+/// The number of the line that a row says.
+const LINE: &str = "((row) => Number(row.querySelector('.what').textContent.split(' ')[1]))";
 const AT_END: &str =
     "const box = document.getElementById('timeline'); return box.scrollHeight - box.scrollTop - box.clientHeight < 40";
 
@@ -32,19 +34,24 @@ async fn a_reader_gets_to_the_first_row_without_a_jump_and_the_page_stays_small(
     let ground = Ground::new().await?;
     long(&ground).await?;
     ground.wait_for("the page begins at its end", AT_END).await?;
-    assert_eq!(lines(&ground).await?, (json!(LONG - 200), json!(LONG - 1), true));
+    assert_eq!(lines(&ground).await?, (json!(LONG - 100), json!(LONG - 1), true));
 
     // Scrolls towards the top; the row that is read stays where it is while older ones come above it.
-    for _ in 0..4 {
+    while ground.ask("return document.getElementById('older').hidden").await? == false {
         let script = "const box = document.getElementById('timeline'); box.scrollTop = 400; \
              window.first = document.querySelector('#rows .row').id; \
              window.mark = [...document.querySelectorAll('#rows .row')].find((row) => row.getBoundingClientRect().top > box.getBoundingClientRect().top); \
              window.was = window.mark.getBoundingClientRect().top; return 1";
         ground.ask(script).await?;
-        ground.wait_for("older rows came", "return document.querySelector('#rows .row').id !== window.first").await?;
+        ground
+            .wait_for(
+                "older rows came",
+                "return document.querySelector('#rows .row').id !== window.first || document.getElementById('older').hidden",
+            )
+            .await?;
         let moved = ground.ask("return Math.abs(window.mark.getBoundingClientRect().top - window.was)").await?;
         assert!(moved.as_f64().is_some_and(|moved| moved < 2.0), "the row that was read moved by {moved} pixels");
-        assert!(ground.ask(COUNT).await?.as_u64().is_some_and(|count| count <= 700), "the page grows");
+        assert!(ground.ask(COUNT).await?.as_u64().is_some_and(|count| count <= 500), "the page grows");
         assert!(lines(&ground).await?.2, "there is a hole");
     }
     ground.wait_for("there are no older rows", "return document.getElementById('older').hidden").await?;
@@ -107,6 +114,112 @@ async fn a_link_leads_to_a_message_among_its_neighbours() -> Result<()> {
                   const box = document.getElementById('timeline').getBoundingClientRect(); return row.top > box.top && row.bottom < box.bottom";
     ground.wait_for("it is on screen", inside).await?;
     let (first, last, whole) = lines(&ground).await?;
-    assert!(whole && first.as_u64() <= Some(400) && last.as_u64() >= Some(599), "{first} to {last}");
+    assert!(whole && first.as_u64() <= Some(450) && last.as_u64() >= Some(549), "{first} to {last}");
+    ground.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_keeps_the_place_of_a_reader_who_looked_back() -> Result<()> {
+    let ground = Ground::new().await?;
+    ground.resize(1360, 860).await?;
+    long(&ground).await?;
+    let top = "const box = document.getElementById('timeline').getBoundingClientRect(); \
+               const row = [...document.querySelectorAll('#rows .row')].find((row) => row.getBoundingClientRect().bottom > box.top + 2); \
+               return Number(row.querySelector('.what').textContent.split(' ')[1])";
+    let click = |text: &str| {
+        format!(
+            "[...document.querySelectorAll('#about li a')].find((link) => link.textContent.trim() === '{text}').click(); return 1"
+        )
+    };
+    let loaded = |agents: usize| {
+        format!(
+            "return document.readyState === 'complete' && !document.getElementById('keys').hidden && \
+             new URL(location.href).searchParams.getAll('agent').length === {agents}"
+        )
+    };
+    // At the end, a filter leads to the end.
+    ground.wait_for("the page begins at its end", AT_END).await?;
+    ground.ask(&click("reviewer")).await?;
+    ground.wait_for("the reviewer alone is shown", &loaded(1)).await?;
+    ground.wait_for("the end is shown", AT_END).await?;
+    assert_eq!(lines(&ground).await?.1, json!((LONG - 1) / 7 * 7));
+    ground.ask(&click("reviewer")).await?;
+    ground.wait_for("all are shown", &loaded(0)).await?;
+
+    ground.press("g").await?;
+    ground.wait_for("the first row is there", &format!("return {LINE}(document.querySelector('#rows .row')) === 0")).await?;
+    ground.ask("document.getElementById('timeline').scrollTop = 1000; return 1").await?;
+    let was = ground.ask(top).await?.as_u64().unwrap_or_default();
+    assert!((20..60).contains(&was), "{was} is no place to keep");
+    ground.ask(&click("reviewer")).await?;
+    ground.wait_for("the reviewer alone is shown", &loaded(1)).await?;
+    let next = was.next_multiple_of(7);
+    let on_top = format!("{}; return there === {next}", top.replace("return ", "const there = "));
+    ground.wait_for("the next of its rows is on top", &on_top).await?;
+    // Older ones come above it, and do not move it.
+    ground.wait_for("older rows are there", &format!("return {LINE}(document.querySelector('#rows .row')) < {next}")).await?;
+    assert_eq!(ground.ask(top).await?, next);
+    ground.ask(&click("reviewer")).await?;
+    ground.wait_for("all are shown", &loaded(0)).await?;
+    ground.wait_for("the row is still on top", &on_top).await?;
+
+    // Where nothing comes after the place, what comes before it is shown.
+    ground.open("/agents/long-uid?agent=reviewer&after=1.999999").await?;
+    ground
+        .wait_for(
+            "the last rows are shown",
+            &format!(
+                "return [...document.querySelectorAll('#rows .what')].at(-1)?.textContent === 'line {}'",
+                (LONG - 1) / 7 * 7
+            ),
+        )
+        .await?;
+    ground.wait_for("the end is shown", AT_END).await?;
+    ground.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_walk_from_error_to_error_and_to_a_row_among_its_neighbours() -> Result<()> {
+    let ground = Ground::new().await?;
+    let wrong = |number: usize| {
+        let kind = if number.is_multiple_of(2) { message::Kind::ERROR } else { message::Kind::GAP };
+        message::Message {
+            kind: message::Kind::new(kind).unwrap_or_else(message::Kind::message),
+            ..said("wrong", "coder", &format!("wrong {number}"))
+        }
+    };
+    ground
+        .publish_all(
+            (0..90).map(
+                |number| if number % 30 == 10 { wrong(number / 30) } else { said("wrong", "coder", &format!("line {number}")) },
+            ),
+        )
+        .await?;
+    ground.open("/agents/wrong-uid").await?;
+    ground.wait_for_history("wrong", 90).await?;
+    ground.open_live("/agents/wrong-uid").await?;
+    let focused = "return document.activeElement.closest('#rows .row')?.querySelector('.what').textContent ?? null";
+    let on_screen = "const row = document.activeElement.getBoundingClientRect(); const box = document.getElementById('timeline').getBoundingClientRect(); \
+                     return row.top >= box.top - 1 && row.bottom <= box.bottom + 1";
+    ground.press("gg").await?;
+    ground.wait_for("the first row is on screen", "return document.getElementById('timeline').scrollTop === 0").await?;
+    for expected in ["error wrong 0", "gap wrong 1", "error wrong 2", "error wrong 2"] {
+        ground.press("e").await?;
+        assert_eq!(ground.ask(focused).await?, expected);
+        assert_eq!(ground.ask(on_screen).await?, true, "{expected} is not on screen");
+    }
+    ground.press("E").await?;
+    assert_eq!(ground.ask(focused).await?, "gap wrong 1");
+    ground.press("j").await?;
+    assert_eq!(ground.ask(focused).await?, "line 41");
+    ground.press("G").await?;
+    ground.wait_for("the end is on screen", AT_END).await?;
+    // Its neighbours, whatever the filter hid.
+    ground.open_live("/agents/wrong-uid?kind=gap").await?;
+    ground.wait_for_rows(1).await?;
+    ground.press("j").await?;
+    ground.press("c").await?;
+    let here = "return document.querySelector('.row.here .what')?.textContent === 'gap wrong 1' && document.querySelectorAll('#rows .row').length === 90";
+    ground.wait_for("the row is among its neighbours", here).await?;
     ground.end().await
 }
