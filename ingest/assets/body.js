@@ -3,10 +3,12 @@
 
 export class Bodies {
   #settle;
+  #arranged;
 
-  // `settle` makes what was fetched a part of the page.
-  constructor(box, settle) {
+  // `settle` makes what was fetched a part of the page, and `arranged` is called when it is where it belongs.
+  constructor(box, settle, arranged) {
     this.#settle = settle;
+    this.#arranged = arranged;
     // A details element tells its opening to itself alone.
     box.addEventListener("toggle", (event) => event.target.open && this.#open(event.target), { capture: true });
     box.addEventListener("click", (event) => {
@@ -32,10 +34,17 @@ export class Bodies {
     const template = document.createElement("template");
     template.innerHTML = await answer.text();
     this.#settle(template.content);
+    this.#put(link, template.content);
+    this.#arranged();
+  }
+
+  #put(link, content) {
     const part = link.closest(".part");
-    if (part) return part.replaceWith(template.content);
+    if (part) return part.replaceWith(content);
     const what = link.closest(".what");
     for (const shown of [...what.children]) if (!shown.matches(".kind, .mark")) shown.remove();
-    what.querySelector(".kind")?.after(template.content) ?? what.prepend(template.content);
+    const kind = what.querySelector(":scope > .kind");
+    if (kind) kind.after(content);
+    else what.prepend(content);
   }
 }

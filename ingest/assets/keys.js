@@ -57,7 +57,7 @@ export class Keys {
         follow.paused ? follow.toLatest() : toLatest();
         return true;
       case "g":
-        this.#first(pages);
+        this.#first();
         return true;
       case "x":
         document.querySelector('.chip[data-chip="error"]')?.click();
@@ -119,12 +119,15 @@ export class Keys {
     return true;
   }
 
-  async #first(pages) {
+  async #first() {
+    const { pages, scrolled } = this.#parts;
     if (pages.older) {
       const url = pages.link({ after: "0.0" });
       await pages.show("after", "0.0");
       history.replaceState(null, "", url);
     }
     this.#box.scrollTop = 0;
+    // A large screen has room for more.
+    scrolled();
   }
 }

@@ -5,6 +5,7 @@ import { Bodies } from "./body.js";
 import { Copy } from "./copy.js";
 import { isAfter } from "./cursor.js";
 import { Follow } from "./follow.js";
+import { Found } from "./found.js";
 import { Keys } from "./keys.js";
 import { Pages } from "./pages.js";
 import { keepPlace } from "./place.js";
@@ -22,7 +23,7 @@ const AGAIN = 1000;
 const timeline = document.getElementById("timeline");
 const rows = new Rows(document.getElementById("rows"));
 const times = new Times(timeline, retimed);
-const arranged = () => times.chain(rows.list);
+const found = new Found(rows.list);
 const pages = new Pages(timeline, rows, { settle, arranged });
 const about = new About(timeline);
 const follow = new Follow(timeline, { resumed: flush, latest: toLatest });
@@ -87,7 +88,7 @@ async function toLatest() {
   }
   follow.toEnd();
   flush();
-  wait();
+  scrolled();
 }
 
 // What history has told already does not wait any more. What it does not reach yet is asked for again.
@@ -132,6 +133,12 @@ function reset() {
 function settle(root) {
   times.write(root);
   for (const pre of root.querySelectorAll("pre:not(.line)")) pre.tabIndex = 0;
+}
+
+// Rows stand where they belong.
+function arranged() {
+  times.chain(rows.list);
+  found.mark();
 }
 
 // The reader chose other times.
@@ -181,10 +188,10 @@ function start() {
     });
   }, { passive: true });
   document.addEventListener("visibilitychange", () => !document.hidden && flush());
-  new Bodies(timeline, settle);
+  new Bodies(timeline, settle, arranged);
   keepPlace(timeline, follow);
   const copy = new Copy(timeline);
-  new Keys(timeline, { follow, pages, copy, times, toLatest });
+  new Keys(timeline, { follow, pages, copy, times, toLatest, scrolled });
   const url = timeline.dataset.stream;
   if (url) new Stream(url, timeline.dataset.after, { message: arrived, reset }).open();
   else Stream.still();

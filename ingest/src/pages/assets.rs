@@ -13,7 +13,7 @@ use crate::http::answer::{self, Answer};
 pub const PREFIX: &str = "/assets/";
 
 /// A file and what it holds. A script names only those that stand before it.
-const FILES: [(&str, &str); 26] = [
+const FILES: [(&str, &str); 27] = [
     ("page.css", include_str!("../../assets/page.css")),
     ("timeline.css", include_str!("../../assets/timeline.css")),
     ("runs.css", include_str!("../../assets/runs.css")),
@@ -36,6 +36,7 @@ const FILES: [(&str, &str); 26] = [
     ("raw.js", include_str!("../../assets/raw.js")),
     ("place.js", include_str!("../../assets/place.js")),
     ("copy.js", include_str!("../../assets/copy.js")),
+    ("found.js", include_str!("../../assets/found.js")),
     ("about.js", include_str!("../../assets/about.js")),
     ("channel.js", include_str!("../../assets/channel.js")),
     ("timeline.js", include_str!("../../assets/timeline.js")),

@@ -13,7 +13,7 @@ const LIST: [(&str, &str); 11] = [
     ("m  J", "copy the row as markdown, as JSON"),
     ("r", "the row as it was written, and back"),
     ("c", "the row among its neighbours"),
-    ("t", "UTC, local or relative time, or since the row before"),
+    ("t", "times: UTC, local, relative, delta"),
 ];
 const EVERYWHERE: [(&str, &str); 3] = [("/", "search"), ("?", "this sheet"), ("Esc", "leave a field, close this")];
 

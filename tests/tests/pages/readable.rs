@@ -171,6 +171,27 @@ async fn markdown_is_shown_as_it_was_written_and_back() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_searched_for_is_marked_where_it_is_said() -> Result<()> {
+    let ground = Ground::new().await?;
+    ground.publish(&said("found", "coder", "The last line of **The Last Line** is lost")).await?;
+    ground.publish(&said("found", "last line", "another one")).await?;
+    ground.publish(&said("found", "coder", &format!("last line {}", "x ".repeat(6_000) + "last line"))).await?;
+    ground.open("/agents").await?;
+    ground.wait_for_history("found", 3).await?;
+    let marked = "return [...(CSS.highlights.get('found') ?? [])].map((range) => range.toString())";
+    ground.open("/agents/found-uid").await?;
+    assert_eq!(ground.ask(marked).await?, json!([]));
+    ground.open("/agents/found-uid?q=last+LINE").await?;
+    ground.wait_for_rows(2).await?;
+    ground.wait_for("it is marked", "return CSS.highlights.get('found')?.size === 3").await?;
+    assert_eq!(ground.ask(marked).await?, json!(["last line", "Last Line", "last line"]));
+    // What is fetched is marked as well.
+    ground.ask("document.querySelector('#rows .rest a').click(); return 1").await?;
+    ground.wait_for("the end of the text is marked", "return CSS.highlights.get('found').size === 4").await?;
+    ground.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn times_are_shown_as_the_reader_likes_them_and_days_with_them() -> Result<()> {
     let ground = Ground::new().await?;
     // Fourteen hours ahead of UTC: what is one day there is two here, and the other way round.
