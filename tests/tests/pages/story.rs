@@ -20,7 +20,7 @@ const DIFFERENCE: &str = "diff --git a/records/src/cut.rs b/records/src/cut.rs\n
 
 /// Publishes the run, and two others beside it.
 pub async fn tell(ground: &Ground) -> Result<()> {
-    let mut teller = Teller { ground, at: SystemTime::now() - Duration::from_secs(40), call: 0 };
+    let mut teller = Teller { ground, at: SystemTime::now() - Duration::from_secs(40), call: 0, said: 0 };
     others(&mut teller).await?;
     plan(&mut teller).await?;
     implement(&mut teller).await?;
@@ -31,11 +31,15 @@ struct Teller<'a> {
     ground: &'a Ground,
     at: SystemTime,
     call: u32,
+    said: u64,
 }
 
 impl Teller<'_> {
     async fn say(&mut self, message: Message) -> Result<()> {
         self.at += Duration::from_millis(413);
+        // A run takes its time, and not evenly: its bars are of the times at which the stream stored what it said.
+        tokio::time::sleep(Duration::from_millis(self.said * 17 % 50)).await;
+        self.said += 1;
         self.ground.publish(&Message { timestamp: Timestamp::new(self.at.into()), ..message }).await
     }
 
