@@ -57,6 +57,24 @@ async fn somebody_signs_in_sees_what_is_said_live_and_signs_out() -> Result<()> 
     again.click().await?;
     sign_in(&token).await?;
     browser.wait().for_element(Locator::Css("#connection[data-state=live]")).await?;
+
+    // Somebody else in the same browser shares no stream with whoever was there before: one window of each has two.
+    let rights = async || browser.execute("return document.body.dataset.reader", Vec::new()).await;
+    let first = rights().await?;
+    assert!(first.as_str().is_some_and(|rights| rights.len() == 16), "{first}");
+    let other = ground.reader("other").await;
+    other.has_everywhere("agent-comms-general-reader").await;
+    let theirs = other.token().await;
+    eventually("they may read the channel", async || ground.get(&theirs, "/agents/general").await.0.is_success()).await;
+    let window = browser.new_window(false).await?.handle;
+    browser.switch_to_window(window).await?;
+    browser.goto(&format!("{base}/login")).await?;
+    browser.delete_all_cookies().await?;
+    browser.goto(&format!("{base}/agents/general")).await?;
+    sign_in(&theirs).await?;
+    browser.wait().for_element(Locator::Css("#connection[data-state=live]")).await?;
+    assert_ne!(rights().await?, first);
+    assert_eq!(ground.metric("agentcomms_ingest_live_viewers").await, 2);
     browser.close().await?;
     ground.stopped().await;
     Ok(())
