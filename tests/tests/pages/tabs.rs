@@ -259,3 +259,32 @@ async fn pages_go_on_when_what_they_share_ends_and_where_nothing_can_be_shared()
     }
     ground.end().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_runs_than_one_stream_takes_are_told_over_another() -> Result<()> {
+    let ground = Ground::new().await?;
+    ground.open_live("/agents/run-0-uid").await?;
+    // As many pages as a browser would have windows; what they share does not know that they are one.
+    let script = "
+        const module = performance.getEntriesByType('resource').map(({ name }) => name).find((name) => name.includes('/assets/stream-'));
+        const after = document.getElementById('timeline').dataset.after;
+        window.told = {};
+        return import(module).then(({ Stream }) => {
+            for (let run = 1; run < 25; run += 1) {
+                const message = (row) => (told[run] ??= []).push(row.includes(`run ${run} speaks`));
+                new Stream(`/api/agents/events?runId=run-${run}-uid&view=rows`, after, { message }, () => {}).open();
+            }
+            return 1;
+        });";
+    ground.ask(script).await?;
+    for turn in 0..2 {
+        for run in 0..25 {
+            ground.publish(&said(&format!("run-{run}"), "coder", &format!("run {run} speaks, {turn}"))).await?;
+        }
+    }
+    let told = "const all = Object.values(told); return all.length === 24 && all.every((rows) => rows.join() === 'true,true')";
+    ground.wait_for("every run is told, once", told).await?;
+    ground.wait_for_rows(2).await?;
+    wait_for_viewers(&ground, 2.0).await?;
+    ground.end().await
+}
