@@ -6,7 +6,11 @@ use futures_util::StreamExt as _;
 use ingest::filter::Filter;
 use ingest::live::{Event, Hub, Start};
 use ingest::settled::Settled;
+use ingest::stored::StoredMessage;
+use message::Received;
 use prometheus_client::registry::Registry;
+
+use time::OffsetDateTime;
 
 use crate::hub::{OTHER, RUN, World, at, build, caught_up, is_silent, message, sequences, until};
 
@@ -115,5 +119,31 @@ async fn what_an_empty_stream_holds_no_more_is_shown_from_the_table() {
     let next = world.publish(RUN, "next").await;
     assert_eq!(message(&mut viewer).await.0, next);
     assert_eq!(message(&mut newest).await.0, next);
+    stop.cancel();
+}
+
+/// It was said before this replica began, and its list is loaded when it is not silent for long enough.
+#[tokio::test]
+async fn a_run_that_only_the_table_knows_is_told_when_it_is_silent_for_long() {
+    let world = World::new("behind_silent").await;
+    world.publish(RUN, "the last word").await;
+    // It stands only if nobody here reads of it.
+    world.admin.get_stream("agent-comms").await.unwrap().purge().await.unwrap();
+    let stored_at = OffsetDateTime::now_utc() - Duration::from_secs(588);
+    let received = Received { subject: RUN, payload: br#"{"content":"the last word"}"#, stored_at, sequence: 1 };
+    world.table.insert(&StoredMessage::decode(1, &received).unwrap()).await;
+    world.settled.send_replace(Settled::at(at(1)));
+    let (replica, stop) = World::replica(&world.nats, &world.table, &world.settled).await;
+    let mut runs = replica.runs();
+    let told = async {
+        loop {
+            match runs.next().await {
+                Some(run) => break run,
+                None => runs = replica.runs(),
+            }
+        }
+    };
+    let run = tokio::time::timeout(DEADLINE, told).await.expect("it is told");
+    assert_eq!((run.uid.as_str(), run.state), ("u1", ingest::read::runs::RunState::Stalled));
     stop.cancel();
 }

@@ -3,7 +3,7 @@
 //! A change is told when the table holds it, at most once a tick for a run however much it says, and again when silence
 //! alone may have changed how the run stands. There is no cursor: a listener that misses something is ended, and loads the
 //! list again. So is one that was there before the stream was followed, or when a part of it was passed over: others may have
-//! stored that part, and nothing of it is ever read here.
+//! stored that part, and nothing of it is ever read here. The table tells which of its runs are silent since.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,11 +23,16 @@ use crate::read::runs::{RunSummary, state};
 const TICK: Duration = Duration::from_millis(500);
 /// Runs read from the table at once.
 const BATCH: usize = 200;
+/// Runs that said something last in a part that was passed over, the newest of them: so many may become silent.
+const PASSED: usize = 10_000;
 /// Changes a listener may be behind.
 const BACKLOG: usize = 1_024;
 
 /// What a run's silence may change, and when it is over for sure.
 const SILENCES: [Duration; 2] = [after_micros(state::SETTLED_AFTER_MICROS), after_micros(state::STALLED_AFTER_MICROS)];
+
+/// After this nothing changes by silence any more.
+const LONGEST_SILENCE: Duration = SILENCES[SILENCES.len() - 1];
 
 const fn after_micros(micros: i64) -> Duration {
     // A second more, for what lies between two clocks.
@@ -154,9 +159,22 @@ impl Pending {
         }
     }
 
-    /// Whether something was passed over that the table holds by now: told once.
-    pub(super) fn take_passed(&mut self, watermark: Cursor) -> bool {
-        self.passed_to.take_if(|position| *position <= watermark).is_some()
+    /// Up to where something was passed over that the table holds by now: told once.
+    pub(super) fn take_passed(&mut self, watermark: Cursor) -> Option<Cursor> {
+        self.passed_to.take_if(|position| *position <= watermark)
+    }
+
+    /// What was taken is told again.
+    fn give_back_passed(&mut self, position: Cursor) {
+        self.passed_to = self.passed_to.max(Some(position));
+    }
+
+    /// A run that was passed over says nothing for so long, unless it was heard here since.
+    pub(super) fn note_silent(&mut self, key: RunKey, silence: Duration, now: Instant) {
+        let told = SILENCES.iter().filter(|changes| silence >= **changes).count();
+        // A machine that began later is told of it later.
+        let since = now.checked_sub(silence).unwrap_or(now);
+        self.silent.entry(key).or_insert((since, told));
     }
 
     /// The runs to tell of now: those of whose changes the table holds some, however many more they say meanwhile. The ones
@@ -191,8 +209,9 @@ pub(super) async fn publish(shared: &Shared) {
     loop {
         tick.tick().await;
         let watermark = shared.settled.borrow().watermark;
-        if shared.runs.pending().take_passed(watermark) {
-            shared.runs.end_listeners();
+        let passed = shared.runs.pending().take_passed(watermark);
+        if let Some(position) = passed {
+            load_silent(shared, position).await;
         }
         let keys = shared.runs.pending().take(watermark, BATCH, Instant::now());
         if keys.is_empty() || shared.runs.told().receiver_count() == 0 {
@@ -210,6 +229,26 @@ pub(super) async fn publish(shared: &Shared) {
                 tracing::info!(error = &error as &dyn std::error::Error, "cannot read changed runs, trying again");
                 shared.runs.note(keys.into_iter().map(|key| (key, Cursor::default())).collect());
             }
+        }
+    }
+}
+
+/// Learns which runs of a part that was passed over are silent since, then has the lists loaded again, so that no list is
+/// older than what is known of silence.
+async fn load_silent(shared: &Shared, position: Cursor) {
+    match read::runs::silent(&shared.pool, position, LONGEST_SILENCE, PASSED).await {
+        Ok(runs) => {
+            let now = Instant::now();
+            let mut pending = shared.runs.pending();
+            for (key, silence) in runs {
+                pending.note_silent(key, silence, now);
+            }
+            drop(pending);
+            shared.runs.end_listeners();
+        }
+        Err(error) => {
+            tracing::info!(error = &error as &dyn std::error::Error, "cannot read silent runs, trying again");
+            shared.runs.pending().give_back_passed(position);
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod state;
 mod summary;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use message::identity::names_nothing;
@@ -138,6 +139,32 @@ pub async fn by_keys(pool: &Pool, keys: &[RunKey]) -> Result<Vec<RunSummary>, Re
     let (namespaces, texts): (Vec<&str>, Vec<String>) = keys.iter().map(|key| (key.namespace.as_str(), key_text(key))).unzip();
     let condition = "(r.workflow_namespace, r.run_key) IN (SELECT * FROM unnest($1::text[], $2::text[]))";
     select(pool, condition, keys.len(), &[&namespaces, &texts], false).await
+}
+
+/// The runs whose last message is at or below a position and that say nothing since, for less than `shorter_than` by the
+/// clock of the database, with how long that is. Of these the newest, and not more of all runs below than `limit` are looked at.
+///
+/// # Errors
+/// When PostgreSQL cannot answer.
+pub async fn silent(
+    pool: &Pool,
+    up_to: Cursor,
+    shorter_than: Duration,
+    limit: usize,
+) -> Result<Vec<(RunKey, Duration)>, ReadError> {
+    let client = pool.get().await?;
+    let sql = "SELECT workflow_namespace, workflow_name, workflow_uid, greatest(extract(epoch FROM silence), 0)::float8 \
+               FROM (SELECT *, now() - last_at AS silence FROM workflow_comms.runs WHERE (last_epoch, last_seq) <= ($1, $2) \
+               ORDER BY last_epoch DESC, last_seq DESC LIMIT $4) newest WHERE silence < make_interval(secs => $3)";
+    let statement = client.prepare_cached(sql).await?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let parameters: [&(dyn ToSql + Sync); 4] = [&up_to.epoch, &up_to.sequence, &shorter_than.as_secs_f64(), &limit];
+    let rows = client.query(&statement, &parameters).await?;
+    let silent = |row: &tokio_postgres::Row| {
+        let run = RunIdentity { namespace: row.try_get(0)?, name: row.try_get(1)?, uid: row.try_get(2)? };
+        Ok((run.key(), Duration::from_secs_f64(row.try_get(3)?)))
+    };
+    rows.iter().map(silent).collect()
 }
 
 /// A run's key as the tables hold it.

@@ -85,17 +85,39 @@ fn what_was_passed_over_is_told_once_when_the_table_holds_it_and_what_was_read_i
     let mut pending = Pending::default();
     // The whole stream is read.
     pending.begin_after(at(0));
-    assert!(!pending.take_passed(at(0)));
+    assert_eq!(pending.take_passed(at(0)), None);
     pending.read_to(at(10));
     pending.begin_after(at(7));
-    assert!(!pending.take_passed(at(10)));
+    assert_eq!(pending.take_passed(at(10)), None);
     pending.begin_after(at(20));
     pending.begin_after(at(15));
-    assert!(!pending.take_passed(at(19)));
-    assert!(pending.take_passed(at(20)));
-    assert!(!pending.take_passed(at(21)));
+    assert_eq!(pending.take_passed(at(19)), None);
+    assert_eq!(pending.take_passed(at(20)), Some(at(20)));
+    assert_eq!(pending.take_passed(at(21)), None);
     // What another life of the stream was passed over for is settled when the new one is.
-    pending.begin_after(Cursor { epoch: 2, sequence: 0 });
-    assert!(!pending.take_passed(at(99)));
-    assert!(pending.take_passed(Cursor { epoch: 2, sequence: 0 }));
+    let next_life = Cursor { epoch: 2, sequence: 0 };
+    pending.begin_after(next_life);
+    assert_eq!(pending.take_passed(at(99)), None);
+    assert_eq!(pending.take_passed(next_life), Some(next_life));
+}
+
+#[test]
+fn a_run_that_was_passed_over_is_told_when_its_silence_may_change_how_it_stands() {
+    let now = Instant::now();
+    let mut pending = Pending::default();
+    let after = |seconds| now + Duration::from_secs(seconds);
+    pending.note(key("heard"), at(5), after(500));
+    for uid in ["short", "long", "heard"] {
+        let silence = if uid == "long" { 590 } else { 50 };
+        pending.note_silent(key(uid), Duration::from_secs(silence), after(500));
+    }
+    assert_eq!(pending.take(at(5), 10, after(500)), vec![key("heard")]);
+    assert_eq!(pending.take(at(5), 10, after(510)), vec![]);
+    let mut told = pending.take(at(5), 10, after(512));
+    told.sort_by(|one, other| one.uid.cmp(&other.uid));
+    assert_eq!(told, vec![key("long"), key("short")]);
+    assert_eq!(pending.take(at(5), 10, after(562)), vec![key("heard")]);
+    assert_eq!(pending.take(at(5), 10, after(1_052)), vec![key("short")]);
+    assert_eq!(pending.take(at(5), 10, after(1_102)), vec![key("heard")]);
+    assert_eq!(pending.take(at(5), 10, after(9_999)), vec![]);
 }
