@@ -2,6 +2,9 @@
 //!
 //! Nobody holds a connection for long by being slow: not in the handshake, not with the head of a request, not by asking
 //! nothing, not by taking nothing of what is sent.
+//!
+//! When the server stops, a connection ends with what is being answered on it: whoever comes back for the rest of a stream
+//! makes a new one, which leads elsewhere. On the old one they would be refused, and a browser's `EventSource` would give up.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
@@ -62,7 +65,8 @@ pub(super) async fn refuse(mut stream: TcpStream, encrypted: bool) {
     }
 }
 
-/// Answers until the other end leaves, is too slow, or `closing` is cancelled and open requests have ended.
+/// Answers until the other end leaves, is too slow, or open requests have ended after the server was told to stop; or not long
+/// after `closing` is cancelled.
 pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, acceptor: Option<TlsAcceptor>, closing: CancellationToken) {
     // Whoever left already is nobody.
     let peer = stream.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
@@ -82,7 +86,7 @@ async fn talk<S>(server: Arc<Server>, stream: S, peer: IpAddr, closing: Cancella
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let patience = server.patience;
+    let (patience, stop) = (server.patience, server.state.drain.stop.clone());
     let activity = Arc::new(Activity::default());
     let answer = {
         let activity = activity.clone();
@@ -94,10 +98,16 @@ where
         })
     };
     let builder = builder(patience.head);
+    // Who comes later is answered once.
+    let comes_before_the_end = !stop.is_cancelled();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         () = activity.silence(patience) => None,
+        () = stop.cancelled(), if comes_before_the_end => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! { ended = connection.as_mut() => Some(ended), () = closing.cancelled() => None }
+        }
         () = closing.cancelled() => None,
     };
     let ended = if let Some(ended) = ended {

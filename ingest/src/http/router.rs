@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use hyper::{Method, Request, StatusCode};
+use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{Method, Request, StatusCode, Version};
 
 use super::answer::{self, Answer};
 use super::problem::Problem;
@@ -22,6 +22,7 @@ const MOST_HEADERS: usize = 100;
 /// Answers a request of somebody at this address.
 pub(super) async fn answer(server: &Server, peer: IpAddr, busy: Arc<()>, request: Request<Incoming>) -> Answer {
     let is_form = matches!(request.uri().path(), login::IN | login::OUT) && server.access.has_login();
+    let is_last = request.version() == Version::HTTP_11 && server.state.drain.stop.is_cancelled();
     let mut answer = match (refuse(server, &request, is_form), server.state.limits.request()) {
         (Some(problem), _) | (None, Err(problem)) => answer::problem(&problem),
         (None, Ok(_place)) if is_form => metrics::asked(login::answer(server, request).await, "login"),
@@ -33,6 +34,10 @@ pub(super) async fn answer(server: &Server, peer: IpAddr, busy: Arc<()>, request
     }
     if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if is_last {
+        // What comes next is for another server.
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer::secure(answer.headers_mut());
     server.requests.count(&mut answer);

@@ -276,16 +276,17 @@ async fn streams_end_one_after_the_other_when_the_server_stops() {
     assert!(ask(address, "GET", "/", "localhost").await.starts_with("HTTP/1.1 303"));
     let refused = ask(address, "GET", "/api/agents/events?runId=a", "localhost").await;
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("stopping"), "{refused}");
+    let mut late = TcpStream::connect(address).await.unwrap();
+    late.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("connection: close\r\n"), "{answer}");
     let ends = streams.into_iter().map(|mut stream| {
         tokio::spawn(async move {
             let mut rest = String::new();
-            // The last part of the answer; the connection may go on.
-            while !rest.ends_with("\r\n0\r\n\r\n") {
-                let mut part = [0; 4096];
-                let length = stream.read(&mut part).await.unwrap();
-                assert!(length > 0, "the stream broke off: {rest}");
-                rest.push_str(&String::from_utf8_lossy(&part[..length]));
-            }
+            // Its connection ends with it: whoever comes back on the same one would be refused.
+            stream.read_to_string(&mut rest).await.unwrap();
+            assert!(rest.ends_with("\r\n0\r\n\r\n"), "the stream broke off: {rest}");
             let again = rest.lines().filter_map(|line| line.strip_prefix("retry: ")).next_back().expect("when to come back");
             (started.elapsed(), again.parse::<u32>().unwrap())
         })
