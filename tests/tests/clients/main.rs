@@ -17,7 +17,7 @@ use std::time::Duration;
 use tests::chance::tell;
 
 use network::Cut;
-use world::{PLACES, World, until};
+use world::{PATIENCE, PLACES, World, start_again, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_cuts_it_off_a_reader_that_is_not_ours_goes_on_where_it_was() {
@@ -38,15 +38,15 @@ async fn whatever_cuts_it_off_a_reader_that_is_not_ours_goes_on_where_it_was() {
     world.resumed("a connection that went silent", before).await;
 
     // No connection outlives its replica.
-    world.replicas[0].kill();
+    world.replicas[0].process.kill().unwrap();
     world.network.lead_to(world.replicas[1].api);
     world.told("a replica was killed").await;
-    world.replicas[0].start_again().await;
+    start_again(&mut world.replicas[0]).await;
 
     world.network.lead_to(world.replicas[0].api);
-    world.replicas[1].stop().await;
+    world.replicas[1].stop(PATIENCE).await.unwrap();
     world.told("a replica was stopped in order").await;
-    world.replicas[1].start_again().await;
+    start_again(&mut world.replicas[1]).await;
 
     let before = world.network.connections();
     world.nats.stop().await.unwrap();

@@ -1,7 +1,6 @@
 //! The neighbours, two replicas as processes of their own, whoever reads, and whoever speaks.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
@@ -10,9 +9,9 @@ use fantoccini::{Client, ClientBuilder};
 use futures_util::StreamExt as _;
 use ingest::consume::STREAM;
 use neighbours::nats::Credentials;
-use neighbours::process::{Launch, Signal};
-use neighbours::{Chromium, Curl, Nats, Postgres, Process, port};
+use neighbours::{Chromium, Curl, Nats, Postgres};
 use tests::chance::tell;
+use tests::replica::{Replica, Setting};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -21,7 +20,7 @@ use crate::publisher::{Publisher, RUN};
 use crate::readers::{self, Reader};
 
 /// How long anything may take: far beyond what it takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 /// Asking a reader what it was told takes time from everybody.
 const ASK: Duration = Duration::from_millis(200);
@@ -43,17 +42,6 @@ pub struct World {
     directory: PathBuf,
 }
 
-/// A replica that is a process of its own, always at the same address.
-pub struct Replica {
-    pub api: SocketAddr,
-    process: Process,
-    name: &'static str,
-    admin: SocketAddr,
-    credentials: Credentials,
-    database: String,
-    log: PathBuf,
-}
-
 impl World {
     pub async fn start() -> Self {
         service::tls::install_provider();
@@ -67,10 +55,20 @@ impl World {
         tests::replica::set_up(&nats.admin()).await.unwrap();
         let database = postgres.create_database(DATABASE).await.unwrap();
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("clients-{}", std::process::id()));
-        let replica = |name| Replica::start(name, nats.ingest(), &database, &directory);
+        let replica = |name: &str| {
+            let setting = Setting {
+                name: name.to_owned(),
+                program: env!("CARGO_BIN_EXE_ingest-under-test"),
+                credentials: nats.ingest(),
+                database: database.clone(),
+                arguments: ["--max-streams", &PLACES.to_string(), "--drain-seconds", "2"].map(ToOwned::to_owned).to_vec(),
+                directory: directory.clone(),
+            };
+            Replica::start(setting).unwrap()
+        };
         let replicas = [replica("ingest-0"), replica("ingest-1")];
         for replica in &replicas {
-            replica.until_it_serves().await;
+            until_it_serves(replica).await;
         }
         let publisher = Publisher::start(nats.publisher("demo"));
         let network = Network::start(replicas[0].api).await;
@@ -167,49 +165,22 @@ impl World {
         }
         browser.close().await.unwrap();
         for mut replica in replicas {
-            replica.stop().await;
-            let log = std::fs::read_to_string(&replica.log).unwrap();
-            assert_eq!(log.lines().find(|line| line.contains("panicked")), None, "{}", replica.name);
+            replica.stop(PATIENCE).await.unwrap();
+            replica.check_log().unwrap();
         }
         std::fs::remove_dir_all(directory).unwrap();
         said.len()
     }
 }
 
-impl Replica {
-    fn start(name: &'static str, credentials: Credentials, database: &str, directory: &Path) -> Self {
-        let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, port::free().unwrap()));
-        let (api, admin, log) = (address(), address(), directory.join(format!("{name}.log")));
-        let process = launch(name, &credentials, database, [api, admin], &log);
-        Self { api, process, name, admin, credentials, database: database.to_owned(), log }
-    }
-
-    /// As `kill -9` does.
-    pub fn kill(&mut self) {
-        self.process.kill().unwrap();
-    }
-
-    /// Ends it in order: it hands its streams over to others.
-    pub async fn stop(&mut self) {
-        let status = self.process.stop(Signal::TERM, PATIENCE).await.unwrap();
-        assert!(status.success(), "{} ended with {status}: {}", self.name, self.process.log_tail());
-    }
-
-    pub async fn start_again(&mut self) {
-        self.process = launch(self.name, &self.credentials, &self.database, [self.api, self.admin], &self.log);
-        self.until_it_serves().await;
-    }
-
-    async fn until_it_serves(&self) {
-        until(self.name, async || TcpStream::connect(self.api).await.is_ok()).await;
-    }
+/// Starts a replica once more, after it has ended.
+pub async fn start_again(replica: &mut Replica) {
+    replica.start_again().unwrap();
+    until_it_serves(replica).await;
 }
 
-fn launch(name: &str, credentials: &Credentials, database: &str, [api, admin]: [SocketAddr; 2], log: &Path) -> Process {
-    let program = env!("CARGO_BIN_EXE_ingest-under-test");
-    let mut command = tests::replica::command(program, credentials, database, api, admin);
-    command.args(["--max-streams", &PLACES.to_string(), "--drain-seconds", "2"]);
-    Process::start(Launch::new(name, command, log)).unwrap()
+async fn until_it_serves(replica: &Replica) {
+    until(replica.name(), async || replica.serves().await).await;
 }
 
 /// Where the messages of the run are in the stream: so many.

@@ -9,12 +9,13 @@ use neighbours::Postgres;
 use neighbours::nats::Cluster;
 use neighbours::proxy::{Fault, Proxy};
 use tests::chance::Chance;
+use tests::replica::Replica;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::People;
 use crate::publishers::Orders;
 use crate::viewers;
-use crate::world::{Replica, World, configure_durable, configure_stream, stream, until};
+use crate::world::{PATIENCE, World, configure_durable, configure_stream, stream, until};
 
 /// How much replicas hold at most of what the stream discards.
 const HELD: i64 = 200;
@@ -109,7 +110,7 @@ async fn fail_replica(replica: &mut Replica, mut chance: Chance, end: Instant) -
             0..=4 => {
                 replica.process.kill().unwrap();
                 sleep(millis(&mut chance, 0, 2_000)).await;
-                replica.start_again();
+                replica.start_again().unwrap();
                 counts.replicas_killed += 1;
             }
             5..=8 => {
@@ -119,8 +120,8 @@ async fn fail_replica(replica: &mut Replica, mut chance: Chance, end: Instant) -
                 counts.replicas_stopped += 1;
             }
             _ => {
-                replica.stop().await;
-                replica.start_again();
+                replica.stop(PATIENCE).await.unwrap();
+                replica.start_again().unwrap();
                 counts.replicas_restarted += 1;
             }
         }
@@ -206,7 +207,7 @@ pub async fn discard(world: &mut World, chance: &mut Chance, people: &People, co
     until("the stream has discarded", async || stream(&world.admin).await.cached_info().state.first_sequence == first).await;
     configure_stream(&world.admin, |config| config.max_messages = -1).await;
     counts.discarded.push(before + 1..=first - 1);
-    world.replicas[killed].start_again();
+    world.replicas[killed].start_again().unwrap();
     world.postgres.start_again().await.unwrap();
     configure_durable(&world.admin, |config| config.max_ack_pending = 5_000).await;
     publishers.order(Orders::Everything).await;

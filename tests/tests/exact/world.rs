@@ -1,14 +1,14 @@
 //! Everything that fails: a cluster of brokers, a database, three replicas, and the networks between some of them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::{FromConsumer as _, pull};
 use async_nats::jetstream::{self, stream};
 use neighbours::nats::{Cluster, Credentials, Options};
-use neighbours::process::{Launch, Signal};
-use neighbours::{Postgres, Process, Proxy, port};
+use neighbours::{Postgres, Proxy};
+use tests::replica::{Replica, Setting};
 
 /// How long anything may take: far beyond what it takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -32,17 +32,6 @@ pub struct World {
     logs: PathBuf,
 }
 
-/// A replica that is a process of its own, always at the same address.
-pub struct Replica {
-    pub process: Process,
-    pub api: SocketAddr,
-    name: String,
-    admin: SocketAddr,
-    credentials: Credentials,
-    database: String,
-    log: PathBuf,
-}
-
 impl World {
     pub async fn start() -> Self {
         service::tls::install_provider();
@@ -59,12 +48,19 @@ impl World {
         let mut replicas = Vec::new();
         for index in 0..3 {
             let far = Credentials { url: replicas_network.url(), ..ingest.clone() };
-            let credentials = if index == 2 { far } else { ingest.clone() };
-            replicas.push(Replica::start(&format!("ingest-{index}"), credentials, &database, &logs));
+            let setting = Setting {
+                name: format!("ingest-{index}"),
+                program: env!("CARGO_BIN_EXE_ingest-under-test"),
+                credentials: if index == 2 { far } else { ingest.clone() },
+                database: database.clone(),
+                arguments: Vec::new(),
+                directory: logs.clone(),
+            };
+            replicas.push(Replica::start(setting).unwrap());
         }
         let world = Self { cluster, postgres, replicas, publishers_network, replicas_network, admin, publisher, logs };
         for replica in &world.replicas {
-            until(&format!("{} serves", replica.name), async || tokio::net::TcpStream::connect(replica.api).await.is_ok()).await;
+            until(&format!("{} serves", replica.name()), async || replica.serves().await).await;
         }
         world
     }
@@ -99,39 +95,11 @@ impl World {
     /// Ends the replicas in order. Nothing broke in any of them.
     pub async fn stop(mut self) {
         for replica in &mut self.replicas {
-            replica.stop().await;
-            let log = std::fs::read_to_string(&replica.log).unwrap();
-            let broken = log.lines().find(|line| line.contains("panicked") || line.contains("this is a bug"));
-            assert_eq!(broken, None, "{}", replica.name);
+            replica.stop(PATIENCE).await.unwrap();
+            replica.check_log().unwrap();
         }
         std::fs::remove_dir_all(&self.logs).unwrap();
     }
-}
-
-impl Replica {
-    fn start(name: &str, credentials: Credentials, database: &str, logs: &std::path::Path) -> Self {
-        let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, port::free().unwrap()));
-        let (api, admin, log) = (address(), address(), logs.join(format!("{name}.log")));
-        let process = launch(name, &credentials, database, [api, admin], &log);
-        Self { process, api, name: name.to_owned(), admin, credentials, database: database.to_owned(), log }
-    }
-
-    pub fn start_again(&mut self) {
-        self.process = launch(&self.name, &self.credentials, &self.database, [self.api, self.admin], &self.log);
-    }
-
-    /// Ends it in order.
-    pub async fn stop(&mut self) {
-        let status = self.process.stop(Signal::TERM, PATIENCE).await.unwrap();
-        assert!(status.success(), "{} ended with {status}: {}", self.name, self.process.log_tail());
-    }
-}
-
-fn launch(name: &str, credentials: &Credentials, database: &str, addresses: [SocketAddr; 2], log: &std::path::Path) -> Process {
-    let program = env!("CARGO_BIN_EXE_ingest-under-test");
-    let [api, admin] = addresses;
-    let command = tests::replica::command(program, credentials, database, api, admin);
-    Process::start(Launch::new(name, command, log)).unwrap()
 }
 
 /// The stream as it is defined, but on three servers, and with times that fit into a test.
