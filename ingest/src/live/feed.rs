@@ -140,7 +140,7 @@ async fn recall_ids(shared: &Shared, base: Cursor, up_to: Cursor) -> Result<(), 
     ids.recall(&newest);
     ids.fill(up_to, base);
     if ids.missing_to().is_some() {
-        tracing::info!(ring.base = %base, stored = %up_to, "more waits to be stored than is kept here: rows decide until then");
+        tracing::info!(ring.base = %base, stored = %up_to, "what lies between is neither stored nor followed: rows decide what is shown until it is stored");
     }
     Ok(())
 }
