@@ -77,7 +77,7 @@ async fn bodies_that_nobody_can_read_take_a_share_and_no_more() {
     let shelf = Shelf::new().await;
     let junk: Vec<_> = (0..5)
         .map(|number| {
-            let mut junk = delivery(10 + u64::from(number), 0, number, SAID, false);
+            let mut junk = delivery(10 + number, 0, number, SAID, false);
             junk.payload = vec![b'{'; 1_000_000].into();
             junk
         })
