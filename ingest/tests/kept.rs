@@ -164,7 +164,9 @@ async fn whoever_comes_after_a_killed_replica_goes_on_where_it_stood() {
 async fn whoever_hangs_in_its_turn_keeps_the_days_of_others_for_no_longer_than_a_few_seconds() {
     let shelf = three_days().await;
     shelf.settle(100).await;
-    let turns = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1633878022 AND granted";
+    // The locks of every database of the server are listed.
+    let turns = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1633878022 AND granted \
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let metrics = Metrics::default();
     let mut hanging = Box::pin(look_after(&shelf.pool, KEPT, &metrics, Some(NOW)));
     while shelf.count(turns).await == 0 {
