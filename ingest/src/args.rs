@@ -120,7 +120,7 @@ pub struct DatabaseArgs {
     /// Certificates of the authorities to trust, a PEM file; else the system's
     #[arg(long, env = "AGENT_COMMS_DATABASE_CA", value_name = "FILE")]
     pub database_ca: Option<PathBuf>,
-    /// Connections at most
+    /// Connections at most. A replica that serves keeps half of them, 8 at most, for storing, and has two more that hold locks
     #[arg(long, env = "AGENT_COMMS_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(4..=1000))]
     pub database_connections: u16,

@@ -26,7 +26,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 
 use async_nats::jetstream;
 use bytes::Bytes;
-use deadpool_postgres::Pool;
 use prometheus_client::registry::Registry;
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
@@ -36,6 +35,7 @@ use crate::consume::life::Life;
 use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::settled::Settled;
+use crate::store::pool::Pools;
 use metrics::LiveMetrics;
 use ring::{Limits, Ring};
 
@@ -79,7 +79,7 @@ pub struct Hub(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    pool: Pool,
+    pools: Pools,
     /// How far the stream is stored.
     settled: watch::Receiver<Settled>,
     /// Judges what is handed out.
@@ -103,9 +103,9 @@ struct Shared {
 impl Hub {
     /// A hub whose streams end with the token. Nothing is live before [`Hub::run`].
     #[must_use]
-    pub fn new(pool: Pool, settled: watch::Receiver<Settled>, life: Arc<Life>, stop: CancellationToken) -> Self {
+    pub fn new(pools: Pools, settled: watch::Receiver<Settled>, life: Arc<Life>, stop: CancellationToken) -> Self {
         Self(Arc::new(Shared {
-            pool,
+            pools,
             settled,
             life,
             ring: RwLock::new(Ring::closed(Limits::DEFAULT)),

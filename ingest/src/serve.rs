@@ -73,7 +73,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
 /// When a setting cannot be used: a file, a URL, an address in use.
 pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<Running> {
     crate::http::check_reach(&args.serving, args.access.access)?;
-    let pool = store::pool::open(&args.database)?;
+    let pools = store::pool::open_parted(&args.database)?;
     let scratch = tempfile::tempdir().context("cannot make a temporary directory; set TMPDIR to one that may be written to")?;
     let options = args.nats.options("agent-comms-ingest", scratch.path())?;
     let servers = args.nats.servers()?;
@@ -108,17 +108,18 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     let life = Arc::new(Life::new(Some(client.statistics())));
     // Viewers go on while their streams end one after the other: what is behind them stops last.
     let stop_rest = CancellationToken::new();
-    let hub = Hub::new(pool.clone(), settled.subscribe(), life.clone(), stop_rest.clone());
+    let hub = Hub::new(pools.clone(), settled.subscribe(), life.clone(), stop_rest.clone());
     hub.register(&mut registry);
     let reading_back = Arc::new(readback::Metrics::default());
     reading_back.register(&mut registry);
     let days = Arc::new(retention::Metrics::default());
     days.register(&mut registry);
-    store::pool::metrics::register(&pool, &mut registry);
+    store::pool::metrics::register(&pools, &mut registry);
 
     let access = Access::new(&args.access, &mut registry).await?;
     let drain = Drain { stop: stop.clone(), time: Duration::from_secs(args.serving.drain_seconds) };
-    let state = http::State::new(pool.clone(), hub.clone(), settled.subscribe(), Limits::new(args.serving.most()), drain);
+    let state =
+        http::State::new(pools.reading.clone(), hub.clone(), settled.subscribe(), Limits::new(args.serving.most()), drain);
     let server = http::Server::new(state, access);
     server.register(&mut registry);
 
@@ -138,14 +139,14 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
         rest.cancel();
         "the api"
     });
-    let source = readback::Source { pool: pool.clone(), settled: settled.subscribe() };
+    let source = readback::Source { pool: pools.reading, settled: settled.subscribe() };
     let (asked, stop_reading) = (client.clone(), stop_rest.clone());
     tasks.spawn(async move {
         readback::run(asked, source, reading_back, stop_reading).await;
         "reading back"
     });
     let storing = Storing {
-        pool,
+        pool: pools.storing,
         jetstream,
         retention_days: args.retention_days,
         readiness,

@@ -32,7 +32,7 @@ impl Server {
     async fn start(table: &Table, settled: Settled) -> Self {
         let stop = CancellationToken::new();
         let settled = watch::Sender::new(settled);
-        let hub = Hub::new(table.pool.clone(), settled.subscribe(), Arc::new(Life::new(None)), stop.clone());
+        let hub = Hub::new(table.pools(), settled.subscribe(), Arc::new(Life::new(None)), stop.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let drain = Drain { stop: stop.clone(), time: Duration::ZERO };

@@ -62,7 +62,7 @@ impl World {
     /// Another replica: a hub of its own on the same stream and table, that knows the same.
     pub(crate) async fn replica(nats: &Nats, table: &Table, settled: &watch::Sender<Settled>) -> (Hub, CancellationToken) {
         let stop = CancellationToken::new();
-        let hub = Hub::new(table.pool.clone(), settled.subscribe(), Arc::new(Life::new(None)), stop.clone());
+        let hub = Hub::new(table.pools(), settled.subscribe(), Arc::new(Life::new(None)), stop.clone());
         let jetstream = jetstream::new(nats.ingest().connect().await.unwrap());
         let running = hub.clone();
         tokio::spawn(async move { running.run(jetstream).await });

@@ -135,7 +135,7 @@ async fn the_newest_are_shown_across_a_loss_and_a_cursor_below_it_is_reset_once(
     let lost = Epochs(vec![Epoch { epoch: 1, lost_to: 3, ..Epoch::default() }]);
     world.settled.send_replace(Settled { watermark: at(6), epochs: Arc::new(lost), quarantine: false });
     // It follows nothing: what it shows is from the table.
-    let hub = Hub::new(world.table.pool.clone(), world.settled.subscribe(), Arc::new(Life::new(None)), CancellationToken::new());
+    let hub = Hub::new(world.table.pools(), world.settled.subscribe(), Arc::new(Life::new(None)), CancellationToken::new());
     let mut newest = hub.subscribe(build(), Start::Newest(5));
     assert_eq!(sequences(&mut newest, 5).await, vec![2, 3, 4, 5, 6]);
     let mut below = hub.subscribe(build(), Start::After(at(1)));
@@ -170,7 +170,7 @@ async fn little_of_what_waits_in_the_stream_is_in_memory() {
     let life = Arc::new(Life::new(None));
     // The other live view ends: this one is the newest.
     world.stop.cancel();
-    let hub = Hub::new(world.table.pool.clone(), world.settled.subscribe(), life.clone(), CancellationToken::new());
+    let hub = Hub::new(world.table.pools(), world.settled.subscribe(), life.clone(), CancellationToken::new());
     let (running, jetstream) = (hub.clone(), jetstream::new(world.nats.ingest().connect().await.unwrap()));
     tokio::spawn(async move { running.run(jetstream).await });
     let mut viewer = hub.subscribe(build(), Start::After(at(0)));

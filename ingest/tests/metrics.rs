@@ -14,7 +14,7 @@ const HEAD: &str = "# Metrics of ingest\n\n\
     from the program.\n\n";
 
 /// The labels that there may be. Each has few values, known beforehand: runs, namespaces, agents and users are in none.
-const LABELS: [&str; 9] = ["class", "code", "le", "outcome", "reason", "result", "resume", "review", "route"];
+const LABELS: [&str; 10] = ["class", "code", "le", "outcome", "pool", "reason", "result", "resume", "review", "route"];
 
 async fn scrape(admin: std::net::SocketAddr) -> String {
     let mut stream = tokio::net::TcpStream::connect(admin).await.expect("connected");
@@ -62,7 +62,7 @@ async fn the_page_of_metrics_is_what_the_program_tells() {
     assert!((value(&text, "agentcomms_ingest_rows_total") - 30.0).abs() < f64::EPSILON);
     assert!((value(&text, "agentcomms_ingest_dead_letters_total{class=\"decode\"}") - 1.0).abs() < f64::EPSILON);
     assert!((value(&text, "agentcomms_ingest_stream_last_sequence") - 31.0).abs() < f64::EPSILON);
-    assert!(value(&text, "agentcomms_ingest_database_connections_open") >= 1.0);
+    assert!(value(&text, "agentcomms_ingest_database_connections_open{pool=\"storing\"}") >= 1.0);
     stop.cancel();
     running.wait().await.expect("stopped");
 }

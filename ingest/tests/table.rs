@@ -8,6 +8,7 @@ use ingest::batch::{Batch, Delivery, Row};
 use ingest::epochs::Epochs;
 use ingest::store::insert::insert;
 use ingest::store::partitions::Partitions;
+use ingest::store::pool::Pools;
 use ingest::stored::StoredMessage;
 use message::Received;
 use neighbours::Postgres;
@@ -41,6 +42,11 @@ impl Table {
         let schema = include_str!("../migrations/0001_workflow_comms.sql");
         pool.get().await.unwrap().batch_execute(schema).await.unwrap();
         Self { pool, _server: server, partitions: tokio::sync::Mutex::new(Partitions::new(30)) }
+    }
+
+    /// Its connections, for whoever parts them.
+    pub(crate) fn pools(&self) -> Pools {
+        Pools { storing: self.pool.clone(), reading: self.pool.clone() }
     }
 
     /// Stores a message, as a replica does.

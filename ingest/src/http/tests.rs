@@ -16,6 +16,7 @@ use crate::access::Access;
 use crate::consume::life::Life;
 use crate::live::Hub;
 use crate::settled::Settled;
+use crate::store::pool::Pools;
 
 /// A server whose database is away: what is asked here needs none.
 async fn start() -> (SocketAddr, CancellationToken, JoinHandle<()>) {
@@ -29,12 +30,16 @@ async fn start_with(most: Most, patience: Patience, drain: Duration) -> (SocketA
     let stop = CancellationToken::new();
     // Whoever waits for it waits as long as if the stream were away.
     let settled = Box::leak(Box::new(watch::Sender::new(Settled::default()))).subscribe();
-    let live = Hub::new(pool.clone(), settled.clone(), Arc::new(Life::new(None)), CancellationToken::new());
+    let live = Hub::new(pools(&pool), settled.clone(), Arc::new(Life::new(None)), CancellationToken::new());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let state = State::new(pool, live, settled, Limits::new(most), Drain { stop: stop.clone(), time: drain });
     let server = Server { patience, ..Server::new(state, Access::Open) };
     (address, stop, tokio::spawn(server.serve(listener, None)))
+}
+
+fn pools(pool: &deadpool_postgres::Pool) -> Pools {
+    Pools { storing: pool.clone(), reading: pool.clone() }
 }
 
 async fn ask(address: SocketAddr, method: &str, path: &str, host: &str) -> String {
@@ -310,7 +315,7 @@ fn an_open_stream_takes_little_for_whom_it_may_have_to_end() {
     let config: tokio_postgres::Config = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
     let pool = deadpool_postgres::Pool::builder(deadpool_postgres::Manager::new(config, tokio_postgres::NoTls)).build().unwrap();
     let (settled, stop) = (watch::Sender::new(Settled::default()).subscribe(), CancellationToken::new());
-    let live = Hub::new(pool.clone(), settled.clone(), Arc::new(Life::new(None)), stop.clone());
+    let live = Hub::new(pools(&pool), settled.clone(), Arc::new(Life::new(None)), stop.clone());
     let state = State::new(pool, live, settled, Limits::new(Most::default()), Drain { stop, time: Duration::ZERO });
     let ended = state.session().unwrap().ended();
     assert!(size_of_val(&ended) < 1_024, "{} bytes", size_of_val(&ended));

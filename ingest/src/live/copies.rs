@@ -59,7 +59,7 @@ async fn settle(shared: &Shared, waiting: Vec<Cursor>) -> Result<(), read::ReadE
 
 /// Learns the ids that were missing below the ring, unless it began anew meanwhile.
 async fn recall(shared: &Shared, base: Cursor) -> Result<(), read::ReadError> {
-    let newest = read::messages::newest_ids(&shared.pool, base, RECALLED).await?;
+    let newest = read::messages::newest_ids(&shared.pools.storing, base, RECALLED).await?;
     {
         let mut ids = shared.ids();
         ids.recall(&newest);
@@ -80,7 +80,7 @@ async fn verdicts(shared: &Shared, waiting: &[Cursor]) -> Result<HashSet<Cursor>
     }
     let mut shown = HashSet::new();
     for (epoch, sequences) in by_epoch {
-        let present = read::messages::present(&shared.pool, epoch, &sequences).await?;
+        let present = read::messages::present(&shared.pools.storing, epoch, &sequences).await?;
         shown.extend(present.into_iter().map(|sequence| Cursor { epoch, sequence }));
     }
     Ok(shown)

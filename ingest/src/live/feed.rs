@@ -134,7 +134,7 @@ async fn recall_ids(shared: &Shared, base: Cursor, up_to: Cursor) -> Result<(), 
     if shared.ids().knows(base) {
         return Ok(());
     }
-    let asked = tokio::time::timeout(STALLED, read::messages::newest_ids(&shared.pool, up_to, RECALLED));
+    let asked = tokio::time::timeout(STALLED, read::messages::newest_ids(&shared.pools.storing, up_to, RECALLED));
     let newest = asked.await.map_err(|_| FeedError::SlowIds)?.map_err(FeedError::Ids)?;
     let mut ids = shared.ids();
     ids.recall(&newest);

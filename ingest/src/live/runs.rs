@@ -217,7 +217,7 @@ pub(super) async fn publish(shared: &Shared) {
         if keys.is_empty() || shared.runs.told().receiver_count() == 0 {
             continue;
         }
-        match read::runs::by_keys(&shared.pool, &keys).await {
+        match read::runs::by_keys(&shared.pools.storing, &keys).await {
             Ok(runs) => {
                 let told = shared.runs.told().clone();
                 for run in runs {
@@ -236,7 +236,7 @@ pub(super) async fn publish(shared: &Shared) {
 /// Learns which runs of a part that was passed over are silent since, then has the lists loaded again, so that no list is
 /// older than what is known of silence.
 async fn load_silent(shared: &Shared, position: Cursor) {
-    match read::runs::silent(&shared.pool, position, LONGEST_SILENCE, PASSED).await {
+    match read::runs::silent(&shared.pools.storing, position, LONGEST_SILENCE, PASSED).await {
         Ok(runs) => {
             let now = Instant::now();
             let mut pending = shared.runs.pending();

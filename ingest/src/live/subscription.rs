@@ -188,7 +188,7 @@ impl Subscription {
                 Ok(Some("history"))
             }
             // Another replica, which told it, noticed the break before this one: it will be known here in a moment.
-            Some("unknown_epoch") if read::lives::now(&self.shared.pool).await?.get(cursor.epoch).is_some() => Ok(None),
+            Some("unknown_epoch") if read::lives::now(&self.shared.pools.reading).await?.get(cursor.epoch).is_some() => Ok(None),
             Some(reason) => self.reset(reason, watermark).await.map(|()| Some("reset")),
         }
     }
@@ -205,7 +205,8 @@ impl Subscription {
 
     async fn begin_with_newest(&mut self, limit: usize, watermark: Cursor, reset: Option<&'static str>) -> Result<(), ReadError> {
         // Only the place is looked up: what lies between is read in pages, as for everybody who comes with a cursor.
-        let oldest = read::messages::oldest_of_newest(&self.shared.pool, &self.filter, &self.hidden, watermark, limit).await?;
+        let oldest =
+            read::messages::oldest_of_newest(&self.shared.pools.reading, &self.filter, &self.hidden, watermark, limit).await?;
         let before = oldest.map_or(watermark, |first| Cursor { sequence: first.sequence - 1, ..first });
         if let Some(reason) = reset {
             self.in_hand.push_back(Event::Reset { reason, cursor: before });
@@ -245,7 +246,7 @@ impl Subscription {
                 if let Some(reason) = refusal.filter(|_| self.position >= self.chosen_to) {
                     return Box::pin(self.reset_or_retry(reason, watermark)).await;
                 }
-                match Box::pin(read::lives::after(&self.shared.pool, &self.filter, self.position, up_to, PAGE)).await {
+                match Box::pin(read::lives::after(&self.shared.pools.reading, &self.filter, self.position, up_to, PAGE)).await {
                     // A day of it was dropped since this replica was told of the lives last.
                     Ok((_, Some(reason))) if self.position >= self.chosen_to => {
                         Box::pin(self.reset_or_retry(reason, watermark)).await

@@ -20,6 +20,19 @@ const WAIT: Duration = Duration::from_secs(10);
 /// No session waits or works without end: a replica that hangs must not hold what others wait for.
 const SESSION: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '10s'";
 
+/// The most connections that are kept for storing: two batches, the copies, the floor, retention, and what is followed live.
+const MOST_FOR_STORING: u16 = 8;
+
+/// Connections of a replica that serves. Whoever reads waits for others who read, and never holds up what stores.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    /// For storing and all that belongs to it: the floor, copies, retention, and what viewers share of what is said live. It is
+    /// asked by a fixed few tasks, whatever is asked by people.
+    pub storing: Pool,
+    /// For whoever asks: pages, the API, exports, viewers, steps.
+    pub reading: Pool,
+}
+
 /// Why the settings of the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseSettingsError {
@@ -56,6 +69,19 @@ pub enum DatabaseSettingsError {
 /// # Errors
 /// When a file or the URL cannot be read, or plain text would leave this machine.
 pub fn open(args: &DatabaseArgs) -> Result<Pool, DatabaseSettingsError> {
+    open_for(args, args.database_connections)
+}
+
+/// The connections of a replica that serves, parted: half of them, and 8 at most, are for storing.
+///
+/// # Errors
+/// When a file or the URL cannot be read, or plain text would leave this machine.
+pub fn open_parted(args: &DatabaseArgs) -> Result<Pools, DatabaseSettingsError> {
+    let storing = (args.database_connections / 2).min(MOST_FOR_STORING);
+    Ok(Pools { storing: open_for(args, storing)?, reading: open_for(args, args.database_connections - storing)? })
+}
+
+fn open_for(args: &DatabaseArgs, connections: u16) -> Result<Pool, DatabaseSettingsError> {
     let url = match (&args.database_url, &args.database_url_file) {
         (Some(url), _) => url.clone(),
         (None, Some(path)) => std::fs::read_to_string(path)
@@ -84,7 +110,7 @@ pub fn open(args: &DatabaseArgs) -> Result<Pool, DatabaseSettingsError> {
     });
     Pool::builder(manager)
         .post_create(prepare)
-        .max_size(usize::from(args.database_connections))
+        .max_size(usize::from(connections))
         // A connection keeps the room that its largest batch took: the one that was used last is used next, so that few of
         // them do.
         .queue_mode(QueueMode::Lifo)

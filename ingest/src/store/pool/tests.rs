@@ -18,3 +18,12 @@ async fn a_wrong_url_is_told_without_its_password() {
     let error = open(&args("postgres://a:secret@host:notaport/x")).expect_err("no url");
     assert!(!format!("{error:#}").contains("secret"));
 }
+
+#[tokio::test]
+async fn all_connections_are_parted_among_storing_and_readers() {
+    for (connections, storing, reading) in [(4, 2, 2), (16, 8, 8), (5, 2, 3), (100, 8, 92)] {
+        let args = DatabaseArgs { database_connections: connections, ..args("postgres://a:b@127.0.0.1/x") };
+        let pools = open_parted(&args).expect("pools");
+        assert_eq!((pools.storing.status().max_size, pools.reading.status().max_size), (storing, reading), "{connections}");
+    }
+}

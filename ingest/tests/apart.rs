@@ -1,0 +1,66 @@
+//! Readers wait for readers alone: whatever they ask, storing goes on.
+
+use std::time::{Duration, Instant};
+
+use ingest::args::Command;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::serving::readyz;
+use crate::world::World;
+
+/// As many as there are connections for all.
+const CONNECTIONS: usize = 4;
+const SETTING: [&str; 2] = ["--database-connections", "4"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_is_stored_while_readers_hold_every_connection_that_they_may_have() {
+    let world = World::start().await;
+    let words = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--database-url", &world.url];
+    let words = [&words[..], &["--drain-seconds", "0"], &SETTING].concat();
+    let Command::Serve(args) = World::args(&world.nats.ingest(), &words).command else { panic!("no serve") };
+    let stop = CancellationToken::new();
+    let running = ingest::serve::start(&args, stop.clone()).await.expect("started");
+    world.publish_numbered(0..10).await;
+    world.until("SELECT watermark FROM workflow_comms.stream_epochs", 10).await;
+
+    // Readers of dead letters wait for whoever has the table; nothing that is stored here touches it.
+    let locking = neighbours::Postgres::shared().await.expect("postgresql").connect(&world.database).await.expect("a connection");
+    locking.batch_execute("BEGIN; LOCK TABLE workflow_comms.dead_letters IN ACCESS EXCLUSIVE MODE").await.expect("locked");
+    let api = running.api;
+    let readers: Vec<_> = (0..3 * CONNECTIONS)
+        .map(|_| {
+            tokio::spawn(async move {
+                let mut stream = tokio::net::TcpStream::connect(api).await.expect("connected");
+                let request = "GET /api/agents/dead-letters HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+                stream.write_all(request.as_bytes()).await.expect("sent");
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.expect("read");
+                answer
+            })
+        })
+        .collect();
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let begun = Instant::now();
+    while world.count(waiting).await < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no reader waits");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    // Less than it takes until the first of them gives up.
+    let in_time = Duration::from_secs(6);
+    world.publish_numbered(10..40).await;
+    world.until_within("SELECT count(*) FROM workflow_comms.agent_messages", 40, in_time).await;
+    world.until_within("SELECT watermark FROM workflow_comms.stream_epochs", 40, in_time).await;
+    assert!(readyz(running.admin).await.starts_with("HTTP/1.1 200"), "it is not ready");
+    let held = world.count(waiting).await;
+    assert_eq!(held, 2, "readers hold their half of the connections all the while");
+
+    locking.batch_execute("ROLLBACK").await.expect("unlocked");
+    for reader in readers {
+        let answer = reader.await.expect("no panic");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    stop.cancel();
+    running.wait().await.expect("stopped");
+}
