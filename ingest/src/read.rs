@@ -1,7 +1,8 @@
 //! Every question that is asked of PostgreSQL for people and viewers. Nothing here writes.
 //!
 //! Each query is bounded by cursors and a limit and walks an index in cursor order, so that its cost is that of the rows
-//! it returns, whatever the table holds.
+//! it returns, whatever the table holds. What may match little of what is walked is looked for in steps that are bounded by
+//! what they look at.
 
 pub mod dead_letters;
 pub mod lives;

@@ -20,7 +20,7 @@ async fn replica(name: &str) -> (Table, watch::Sender<Settled>, Hub) {
         table.insert(&stored(sequence, RUN, &format!(r#"{{"content":"said {sequence}"}}"#))).await;
     }
     let settled = watch::Sender::new(Settled::at(at(6)));
-    let hub = Hub::new(table.pool.clone(), settled.subscribe(), Arc::new(Life::new(None)), CancellationToken::new());
+    let hub = Hub::new(table.pools(), settled.subscribe(), Arc::new(Life::new(None)), CancellationToken::new());
     (table, settled, hub)
 }
 

@@ -35,6 +35,7 @@ mod read;
 mod replayed;
 mod serving;
 mod shelf;
+mod sparse;
 mod storing;
 mod table;
 mod tail;

@@ -90,7 +90,7 @@ async fn file(state: &State, filter: Filter, form: Form) -> Result<Answer, Probl
             Ok(found) => found,
             Err(error) => return Some((Err(error), (None, filter, pool, ended))),
         };
-        let next = found.messages.last().filter(|_| found.more).map(|last| last.cursor);
+        let next = found.next();
         let mut part = BytesMut::new();
         for stored in &found.messages {
             form.write(&mut part, stored);

@@ -118,18 +118,19 @@ async fn page(state: &State, filter: &Filter, query: &Query) -> Result<Answer, P
     let (before, after) = (parameters::cursor(query, "before")?, parameters::cursor(query, "after")?);
     let as_of = state.settled().await?;
     let up_to = before.map_or(as_of, |before| as_of.min(just_below(before)));
-    let (mut messages, older, newer) = match after {
+    let (mut messages, next, previous) = match after {
         Some(after) if before.is_none() => {
-            let Slice { messages, more } = read::messages::after(&state.pool, filter, after, up_to, limit).await?;
-            (messages, true, more)
+            let Slice { messages, more, reached } = read::messages::after(&state.pool, filter, after, up_to, limit).await?;
+            let oldest = messages.first().map(|oldest| oldest.cursor);
+            (messages, oldest, more.then_some(reached))
         }
         after => {
             let found = read::messages::newest(&state.pool, filter, after.unwrap_or(FIRST), up_to, limit).await?;
-            (found.messages, found.older, before.is_some())
+            let newest = found.messages.last().map(|newest| newest.cursor).filter(|_| before.is_some());
+            (found.messages, found.older.then_some(found.reached), newest)
         }
     };
-    let next = messages.first().filter(|_| older).map(|oldest| oldest.cursor.to_string());
-    let previous = messages.last().filter(|_| newer).map(|newest| newest.cursor.to_string());
+    let [next, previous] = [next, previous].map(|cursor| cursor.map(|cursor| cursor.to_string()));
     let missing = after.and_then(|after| state.settled.borrow().epochs.refusal(after));
     messages.reverse();
     let members = [

@@ -39,11 +39,3 @@ pub(super) fn next(ring: &Ring, watermark: Cursor, position: Cursor, filter: &Fi
         None => Step::BelowRing,
     }
 }
-
-/// The position after a page of the table: a page that nothing follows ends where it was asked to.
-pub(super) fn after_page(last: Option<Cursor>, more: bool, up_to: Cursor) -> Cursor {
-    match last {
-        Some(last) if more => last,
-        _ => up_to,
-    }
-}

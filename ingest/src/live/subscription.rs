@@ -1,5 +1,7 @@
 //! One viewer: a position over the ring and the table, and at most one page in hand.
 
+mod begin;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +11,19 @@ use tokio::time::Instant;
 
 use super::fill;
 use super::page::Page;
-use super::step::{self, Step};
+use super::step::Step;
 use super::{Event, Frame, Shared, Start};
 use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::read::{self, ReadError};
 use crate::settled::Settled;
 use crate::stored::StoredMessage;
+use begin::Seek;
 
 /// How long a viewer is told nothing before a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Rows read from the table at once.
 const PAGE: usize = 500;
-/// How many messages follow a reset.
-const AFTER_RESET: usize = 500;
 /// How long to wait before asking again a table that did not answer.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long a viewer may be read for from the stream at once, its turn included: less than until its next heartbeat.
@@ -39,6 +40,8 @@ pub struct Subscription {
     hidden: Vec<String>,
     /// Until the position is known.
     start: Option<Start>,
+    /// While it looks for the newest messages to begin with.
+    seek: Option<Seek>,
     /// Everything that matches up to here is delivered or in hand.
     position: Cursor,
     /// The last message or heartbeat that was told.
@@ -78,6 +81,7 @@ impl Subscription {
             filter,
             hidden: Vec::new(),
             start: Some(start),
+            seek: None,
             position: Cursor::default(),
             told: Cursor::default(),
             chosen_to: Cursor::default(),
@@ -142,12 +146,20 @@ impl Subscription {
             // Seen before looking: what changes from here on wakes the wait below.
             self.changes.mark_unchanged();
             let watermark = self.settled.borrow_and_update().watermark;
-            let wait = match self.start {
+            let wait = match (self.seek, self.start) {
                 // Apart, as all that reads history: a stream that waits for what is said next keeps no room for it.
-                Some(start) => Box::pin(self.begin(start, watermark)).await,
-                None => self.advance(watermark).await,
+                (Some(seek), _) => Box::pin(self.seek(seek)).await,
+                (None, Some(start)) => Box::pin(self.begin(start, watermark)).await,
+                (None, None) => self.advance(watermark).await,
             };
-            if !self.has_something() {
+            if self.has_something() {
+                continue;
+            }
+            if matches!(wait, Wait::Nothing) && Instant::now() >= self.heartbeat_at {
+                // It is looking through what does not match: whoever goes on from here passes over that.
+                let heartbeat = self.heartbeat();
+                self.in_hand.push_back(heartbeat);
+            } else {
                 self.wait(wait).await?;
             }
         }
@@ -157,75 +169,10 @@ impl Subscription {
         self.page.is_some() || !self.in_hand.is_empty()
     }
 
-    /// Finds the position to start from.
-    async fn begin(&mut self, start: Start, watermark: Cursor) -> Wait {
-        let begun = match start {
-            Start::Newest(_) if watermark.epoch == 0 => return self.degrade(Wait::Watermark),
-            Start::Newest(limit) => self.begin_with_newest(limit, watermark, None).await.map(|()| Some("newest")),
-            Start::After(cursor) if self.in_reach(cursor) => {
-                self.go_on_from(cursor);
-                Ok(Some("ring"))
-            }
-            Start::After(_) if watermark.epoch == 0 => return self.degrade(Wait::Either),
-            Start::After(cursor) => self.begin_after(cursor, watermark).await,
-        };
-        match begun {
-            Ok(None) => self.degrade(Wait::Either),
-            Ok(Some(resume)) => {
-                self.shared.metrics.connected(resume);
-                Wait::Nothing
-            }
-            Err(error) => self.retry(&error),
-        }
-    }
-
-    /// Where it goes on from; nothing while its life of the stream is not known here yet.
-    async fn begin_after(&mut self, cursor: Cursor, watermark: Cursor) -> Result<Option<&'static str>, ReadError> {
-        let known = self.settled.borrow().epochs.clone();
-        match known.refusal(cursor) {
-            None => {
-                self.go_on_from(cursor);
-                Ok(Some("history"))
-            }
-            // Another replica, which told it, noticed the break before this one: it will be known here in a moment.
-            Some("unknown_epoch") if read::lives::now(&self.shared.pools.reading).await?.get(cursor.epoch).is_some() => Ok(None),
-            Some(reason) => self.reset(reason, watermark).await.map(|()| Some("reset")),
-        }
-    }
-
-    async fn reset(&mut self, reason: &'static str, watermark: Cursor) -> Result<(), ReadError> {
-        self.begin_with_newest(AFTER_RESET, watermark, Some(reason)).await?;
-        self.shared.metrics.resets.inc();
-        Ok(())
-    }
-
-    async fn reset_or_retry(&mut self, reason: &'static str, watermark: Cursor) -> Wait {
-        self.reset(reason, watermark).await.map_or_else(|error| self.retry(&error), |()| Wait::Nothing)
-    }
-
-    async fn begin_with_newest(&mut self, limit: usize, watermark: Cursor, reset: Option<&'static str>) -> Result<(), ReadError> {
-        // Only the place is looked up: what lies between is read in pages, as for everybody who comes with a cursor.
-        let oldest =
-            read::messages::oldest_of_newest(&self.shared.pools.reading, &self.filter, &self.hidden, watermark, limit).await?;
-        let before = oldest.map_or(watermark, |first| Cursor { sequence: first.sequence - 1, ..first });
-        if let Some(reason) = reset {
-            self.in_hand.push_back(Event::Reset { reason, cursor: before });
-        }
-        self.go_on_from(before);
-        self.chosen_to = watermark;
-        Ok(())
-    }
-
     fn go_on_from(&mut self, cursor: Cursor) {
         self.start = None;
         self.position = cursor;
         self.told = cursor;
-    }
-
-    /// Whether the ring itself can serve this position, now or when it gets there.
-    fn in_reach(&self, cursor: Cursor) -> bool {
-        let ring = self.shared.ring();
-        ring.is_open() && cursor >= ring.base() && cursor.epoch == ring.head().epoch
     }
 
     /// One step; tells what to wait for when there is nothing to do.
@@ -244,16 +191,18 @@ impl Subscription {
                 // What follows may have been discarded, or dropped, since this viewer began.
                 let refusal = self.settled.borrow().epochs.refusal(self.position);
                 if let Some(reason) = refusal.filter(|_| self.position >= self.chosen_to) {
-                    return Box::pin(self.reset_or_retry(reason, watermark)).await;
+                    self.seek = Some(Seek::after_reset(reason, watermark));
+                    return Wait::Nothing;
                 }
-                match Box::pin(read::lives::after(&self.shared.pools.reading, &self.filter, self.position, up_to, PAGE)).await {
+                let pool = &self.shared.pools.reading;
+                match Box::pin(read::lives::after(pool, &self.filter, self.position, up_to, PAGE)).await {
                     // A day of it was dropped since this replica was told of the lives last.
                     Ok((_, Some(reason))) if self.position >= self.chosen_to => {
-                        Box::pin(self.reset_or_retry(reason, watermark)).await
+                        self.seek = Some(Seek::after_reset(reason, watermark));
+                        Wait::Nothing
                     }
                     Ok((slice, _)) => {
-                        let last = slice.messages.last().map(|message| message.cursor);
-                        self.position = step::after_page(last, slice.more, up_to);
+                        self.position = slice.reached;
                         self.shared.metrics.history_pages.inc();
                         self.degraded = false;
                         self.hand_over(slice.messages);
@@ -369,18 +318,23 @@ impl Subscription {
             () = changed(&mut self.settled), if watermark => {}
             () = tokio::time::sleep_until(until) => {
                 if Instant::now() >= self.heartbeat_at {
-                    self.in_hand.push_back(self.heartbeat());
+                    let heartbeat = self.heartbeat();
+                    self.in_hand.push_back(heartbeat);
                 }
             }
         }
         Some(())
     }
 
-    fn heartbeat(&self) -> Event {
-        match self.start {
-            Some(Start::After(cursor)) => Event::Heartbeat(cursor),
-            Some(Start::Newest(_)) => Event::Degraded,
-            None => Event::Heartbeat(self.resume_point()),
+    fn heartbeat(&mut self) -> Event {
+        match (self.seek, self.start) {
+            (None, Some(Start::After(cursor))) => Event::Heartbeat(cursor),
+            // What it will begin with is not known.
+            (Some(_), _) | (None, Some(Start::Newest(_))) => {
+                self.caught_up = false;
+                Event::Degraded
+            }
+            (None, None) => Event::Heartbeat(self.resume_point()),
         }
     }
 }

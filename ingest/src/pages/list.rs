@@ -18,10 +18,10 @@ pub const PLACES: [&str; 3] = ["before", "after", "at"];
 pub struct Piece {
     /// Oldest first.
     pub messages: Vec<StoredMessage>,
-    /// Whether there are older ones.
-    pub older: bool,
-    /// Whether there are newer ones.
-    pub newer: bool,
+    /// Below it are older ones, or may be.
+    pub older: Option<Cursor>,
+    /// After it are newer ones, or may be.
+    pub newer: Option<Cursor>,
     /// Everything that matches up to there is on this page or on others.
     pub as_of: Cursor,
     /// The message that the link points to.
@@ -50,24 +50,24 @@ pub fn render(list: &List<'_>) -> Markup {
     let (path, piece) = (list.path, list.piece);
     let query = unplaced(list.query);
     let link = |name: &str, cursor: Cursor| query.clone().and(name, cursor.to_string()).link(path);
-    let oldest = piece.messages.first().map(|stored| stored.cursor);
-    let newest = piece.messages.last().map(|stored| stored.cursor);
+    let from = piece.older.or_else(|| piece.messages.first().map(|stored| stored.cursor));
+    let until = piece.newer.or_else(|| piece.messages.last().map(|stored| stored.cursor));
     let missed = piece.at.filter(|at| piece.messages.iter().all(|stored| stored.cursor != *at));
     html! {
         h2.hidden { "Messages" }
         section.timeline #timeline role="log" aria-live="off" aria-label="Messages" tabindex="0" data-stream=[stream(list)]
-            data-after=(piece.as_of) data-first=[oldest] data-last=[newest] data-older[piece.older] data-newer[piece.newer]
+            data-after=(piece.as_of) data-first=[from] data-last=[until] data-older[piece.older.is_some()] data-newer[piece.newer.is_some()]
             data-at=[piece.at] data-place=(if list.place == Place::Run { "run" } else { "general" }) {
-            p.older #older hidden[!piece.older] {
-                @if let Some(oldest) = oldest { a href=(link("before", oldest)) { "Older messages" } }
+            p.older #older hidden[piece.older.is_none()] {
+                @if let Some(oldest) = piece.older { a href=(link("before", oldest)) { "Older messages" } }
             }
             @if missed.is_some() && !piece.messages.is_empty() {
                 p.notice { "The message that this link points to is not here: it is past the retention, or filters hide it. These are its neighbours." }
             }
             div #rows { (timeline::render(&piece.messages, list.place)) }
             @if piece.messages.is_empty() { div #nothing { (list.nothing) } }
-            p.newer #newer hidden[!piece.newer] {
-                @if let Some(newest) = newest { a href=(link("after", newest)) { "Newer messages" } " · " }
+            p.newer #newer hidden[piece.newer.is_none()] {
+                @if let Some(newest) = piece.newer { a href=(link("after", newest)) { "Newer messages" } " · " }
                 a href=(query.link(path)) { "Newest messages" }
             }
         }

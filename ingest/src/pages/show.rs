@@ -14,7 +14,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read;
 use crate::read::ReadError;
-use crate::read::messages::{Page, Slice, just_below};
+use crate::read::messages::just_below;
 use crate::read::runs::RunSummary;
 use crate::read::spread::Spread;
 
@@ -70,7 +70,7 @@ pub async fn run(state: &State, id: &str, query: &Query) -> Result<Answer, Probl
     let piece = match &run {
         Some(run) if part != Some("about") => piece(state, &api::runs::filter_of(run, narrowing), query, rows(query)).await?,
         // What is said of a run that may not be read is not looked at.
-        _ => Piece { messages: Vec::new(), older: false, newer: false, as_of, at: None },
+        _ => Piece { messages: Vec::new(), older: None, newer: None, as_of, at: None },
     };
     let mut view = run_page::View { run: run.as_deref(), id, query, visit: Visit::of(state), piece: &piece, spread: None };
     if part == Some("rows") {
@@ -108,22 +108,27 @@ async fn piece(state: &State, filter: &Filter, query: &Query, rows: usize) -> Re
     };
     let pool = &state.pool;
     if let Some(at) = at {
-        let Page { mut messages, older } = read::messages::before(pool, filter, Some(at), as_of, rows / 2).await?;
-        let Slice { messages: following, more } = read::messages::after(pool, filter, just_below(at), as_of, rows / 2).await?;
-        messages.extend(following);
-        return Ok(Piece { messages, older, newer: more, as_of, at: Some(at) });
+        let page = read::messages::before(pool, filter, Some(at), as_of, rows / 2).await?;
+        let (older, mut messages) = (page.next(), page.messages);
+        let slice = read::messages::after(pool, filter, just_below(at), as_of, rows / 2).await?;
+        let newer = slice.next();
+        messages.extend(slice.messages);
+        return Ok(Piece { messages, older, newer, as_of, at: Some(at) });
     }
     if let Some(after) = after {
-        let Slice { messages, more } = read::messages::after(pool, filter, after, as_of, rows).await?;
+        let slice = read::messages::after(pool, filter, after, as_of, rows).await?;
         // Where nothing comes after, a whole page shows what there is: filters kept the place of a reader, but not its rows.
-        if !messages.is_empty() || query.first("part").is_some() {
-            let first = messages.first().map_or(after, |first| first.cursor);
-            let older = !read::messages::before(pool, filter, Some(first), as_of, 1).await?.messages.is_empty();
-            return Ok(Piece { messages, older, newer: more, as_of, at: None });
+        if slice.more || !slice.messages.is_empty() || query.first("part").is_some() {
+            let first = slice.messages.first().map_or(after, |first| first.cursor);
+            let page = read::messages::before(pool, filter, Some(first), as_of, 1).await?;
+            let older = (page.older || !page.messages.is_empty()).then_some(first);
+            return Ok(Piece { newer: slice.next(), messages: slice.messages, older, as_of, at: None });
         }
     }
-    let Page { messages, older } = read::messages::before(pool, filter, before, as_of, rows).await?;
-    Ok(Piece { messages, older, newer: before.is_some(), as_of, at: None })
+    let page = read::messages::before(pool, filter, before, as_of, rows).await?;
+    let newest = page.messages.last().map(|newest| newest.cursor);
+    let newer = before.map(|before| newest.unwrap_or(just_below(before)));
+    Ok(Piece { older: page.next(), messages: page.messages, newer, as_of, at: None })
 }
 
 /// The spread of a run; nothing where it takes too long to read.

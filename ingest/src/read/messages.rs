@@ -1,15 +1,21 @@
 //! Messages of runs and of the shared channel, in cursor order.
 
+mod find;
+mod walks;
+
 use deadpool_postgres::Pool;
-use message::Timestamp;
 use time::OffsetDateTime;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::cursor::Cursor;
 use crate::filter::Filter;
-use crate::read::{ReadError, ask, row};
+use crate::read::{ReadError, row};
 use crate::stored::StoredMessage;
+use walks::{Bounds, Direction, Question};
+
+pub(super) use walks::like_pattern;
 
 /// How many bytes of texts one answer holds at most, and one message more: what somebody asks for is bounded by memory,
 /// not by a number of messages that may each be large.
@@ -20,8 +26,10 @@ pub const PAGE_BYTES: i64 = 4 << 20;
 pub struct Slice {
     /// Oldest first.
     pub messages: Vec<StoredMessage>,
-    /// Whether there are more.
+    /// Whether there are more, or may be: what matches little is looked for in parts, and a part may hold nothing.
     pub more: bool,
+    /// All that matches up to here is told: where a next one begins.
+    pub reached: Cursor,
 }
 
 /// The newest messages below a position.
@@ -29,8 +37,26 @@ pub struct Slice {
 pub struct Page {
     /// Oldest first.
     pub messages: Vec<StoredMessage>,
-    /// Whether there are older ones.
+    /// Whether there are older ones, or may be: what matches little is looked for in parts, and a part may hold nothing.
     pub older: bool,
+    /// All that matches from here on is told: the older ones are below it.
+    pub reached: Cursor,
+}
+
+impl Slice {
+    /// Where what follows begins, if anything may.
+    #[must_use]
+    pub fn next(&self) -> Option<Cursor> {
+        self.more.then_some(self.reached)
+    }
+}
+
+impl Page {
+    /// Where what is older ends, if anything may be.
+    #[must_use]
+    pub fn next(&self) -> Option<Cursor> {
+        self.older.then_some(self.reached)
+    }
 }
 
 /// A message among its neighbours.
@@ -49,7 +75,8 @@ pub struct Surroundings {
 /// # Errors
 /// When PostgreSQL cannot answer.
 pub async fn after(pool: &Pool, filter: &Filter, after: Cursor, up_to: Cursor, limit: usize) -> Result<Slice, ReadError> {
-    pick(pool, filter, Bounds { after, up_to }, Direction::Ascending, limit).await
+    let picked = pick(pool, filter, Bounds { after, up_to }, Direction::Ascending, limit).await?;
+    Ok(Slice { messages: picked.messages, more: picked.reached.is_some(), reached: picked.reached.unwrap_or(up_to) })
 }
 
 /// The newest messages not beyond a position, and below `before` where it is given: at most `limit`, and [`PAGE_BYTES`].
@@ -72,14 +99,24 @@ pub async fn before(
 /// # Errors
 /// When PostgreSQL cannot answer.
 pub async fn newest(pool: &Pool, filter: &Filter, after: Cursor, up_to: Cursor, limit: usize) -> Result<Page, ReadError> {
-    let bounds = Bounds { after, up_to };
-    let Slice { mut messages, more } = pick(pool, filter, bounds, Direction::Descending, limit).await?;
+    let Picked { mut messages, reached } = pick(pool, filter, Bounds { after, up_to }, Direction::Descending, limit).await?;
     messages.reverse();
-    Ok(Page { messages, older: more })
+    Ok(Page { messages, older: reached.is_some(), reached: reached.unwrap_or(after) })
 }
 
-/// The position of the oldest of the newest `limit` messages not beyond another position; nothing where none matches. Those of
-/// runs in `hidden` namespaces are not counted.
+/// The newest messages, as far as they were looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Newest {
+    /// The oldest of them; nothing where none matches.
+    pub oldest: Option<Cursor>,
+    /// How many they are.
+    pub count: usize,
+    /// They are all that match from here on, and there may be older ones; nothing where that is sure.
+    pub reached: Option<Cursor>,
+}
+
+/// Which are the newest `limit` messages not beyond a position, or those of them that are found in time. Those of runs in
+/// `hidden` namespaces are passed over.
 ///
 /// # Errors
 /// When PostgreSQL cannot answer.
@@ -89,16 +126,23 @@ pub async fn oldest_of_newest(
     hidden: &[String],
     up_to: Cursor,
     limit: usize,
-) -> Result<Option<Cursor>, ReadError> {
+) -> Result<Newest, ReadError> {
+    let question = Question::new(filter, hidden, Bounds { after: FIRST, up_to });
+    if question.is_narrow() {
+        let find::Found { places, reached } = find::find(pool, question, Direction::Descending, limit).await?;
+        let oldest = places.last().map(|(_, cursor)| *cursor);
+        return Ok(Newest { oldest, count: places.len(), reached: reached.filter(|_| places.len() < limit) });
+    }
+    let walks = walks::all(Direction::Descending);
+    let sql = format!("{walks} SELECT epoch, stream_seq, count(*) OVER () AS count FROM page ORDER BY epoch, stream_seq LIMIT 1");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut parameters = question.of_all().to_vec();
+    parameters.push(&limit);
     let client = pool.get().await?;
-    let walks = walks(Direction::Descending, "AND workflow_namespace <> ALL($19::text[])");
-    let sql = format!("{walks} SELECT epoch, stream_seq FROM page ORDER BY epoch, stream_seq LIMIT 1");
     let statement = client.prepare_cached(&sql).await?;
-    let question = Question::new(filter, Bounds { after: FIRST, up_to }, limit);
-    let mut parameters = question.parameters().to_vec();
-    parameters.push(&hidden);
-    let found = client.query_opt(&statement, &parameters).await?;
-    found.map(|row| row::cursor(&row, "epoch", "stream_seq")).transpose()
+    let Some(found) = client.query_opt(&statement, &parameters).await? else { return Ok(Newest::default()) };
+    let count = usize::try_from(found.try_get::<_, i64>("count")?).unwrap_or_default();
+    Ok(Newest { oldest: Some(row::cursor(&found, "epoch", "stream_seq")?), count, reached: None })
 }
 
 /// A message with up to `context` neighbours on each side, of those that match. Nothing beyond `up_to` is told.
@@ -113,7 +157,7 @@ pub async fn around(
     up_to: Cursor,
 ) -> Result<Surroundings, ReadError> {
     let cursor = message.cursor;
-    let Page { mut messages, older } = before(pool, filter, Some(cursor), up_to, context).await?;
+    let Page { mut messages, older, .. } = before(pool, filter, Some(cursor), up_to, context).await?;
     let newer = after(pool, filter, cursor, up_to, context).await?;
     messages.push(message);
     messages.extend(newer.messages);
@@ -170,148 +214,64 @@ pub fn just_below(cursor: Cursor) -> Cursor {
     Cursor { sequence: cursor.sequence - 1, ..cursor }
 }
 
-#[derive(Clone, Copy)]
-struct Bounds {
-    after: Cursor,
-    up_to: Cursor,
-}
-
-#[derive(Clone, Copy)]
-enum Direction {
-    Ascending,
-    Descending,
-}
-
-impl Direction {
-    fn order(self) -> &'static str {
-        match self {
-            Self::Ascending => "epoch, stream_seq",
-            Self::Descending => "epoch DESC, stream_seq DESC",
-        }
-    }
-}
-
-/// Walks, for each run and each way to find it, one index in cursor order, and merges what these walks found. A plain `OR`
-/// would read every message of a run to sort them. `of_runs` narrows those of runs further. What they found, no more than `$12`, is the table `page`.
-fn walks(direction: Direction, of_runs: &str) -> String {
-    let order = direction.order();
-    let walk = |condition: &str| {
-        format!(
-            "SELECT stream_ts, epoch, stream_seq FROM workflow_comms.agent_messages WHERE {condition} \
-             AND (epoch, stream_seq) > ($3, $4) AND (epoch, stream_seq) <= ($5, $6) \
-             AND stream_ts >= coalesce($13::timestamptz, '-infinity') AND stream_ts < coalesce($14::timestamptz, 'infinity') \
-             AND ($7::text IS NULL OR workflow_namespace = $7) \
-             AND (cardinality($8::text[]) = 0 OR kind = ANY($8)) AND (cardinality($9::text[]) = 0 OR agent_id = ANY($9)) \
-             AND (cardinality($10::text[]) = 0 OR role = ANY($10)) \
-             AND (cardinality($15::text[]) = 0 OR step_id = ANY($15)) AND (cardinality($16::text[]) = 0 OR stage = ANY($16)) \
-             AND ($11::text IS NULL OR content ILIKE $11) \
-             AND (cardinality($17::text[]) = 0 OR content IS NULL OR content NOT ILIKE ALL($17::text[])) \
-             AND ($18::text IS NULL OR content ~* $18) \
-             ORDER BY {order} LIMIT $12"
-        )
-    };
-    let by_uid = walk(&format!("verified AND workflow_uid = run.id AND workflow_uid NOT IN ('', 'unknown') {of_runs}"));
-    let by_run_id = walk(&format!("verified AND run_id = run.id {of_runs}"));
-    let by_name = walk(&format!(
-        "verified AND workflow_namespace = known.workflow_namespace AND workflow_name = run.id \
-         AND workflow_uid IN ('', 'unknown') {of_runs}"
-    ));
-    let general = walk("$2 AND channel = 'general'");
+/// Of what was found, the messages before which there are less than so many bytes, and how many were found in all.
+fn within_bytes(direction: Direction, most: &str) -> String {
     format!(
-        "WITH found AS (\
-         SELECT walk.* FROM unnest($1::text[]) AS run (id) CROSS JOIN LATERAL ({by_uid}) walk \
-         UNION SELECT walk.* FROM unnest($1::text[]) AS run (id) CROSS JOIN LATERAL ({by_run_id}) walk \
-         UNION SELECT walk.* FROM unnest($1::text[]) AS run (id) \
-         JOIN workflow_comms.runs known ON known.workflow_name = run.id AND known.run_key = 'name:' || run.id \
-         CROSS JOIN LATERAL ({by_name}) walk \
-         UNION ({general})), \
-         page AS (SELECT * FROM found ORDER BY {order} LIMIT $12)"
-    )
-}
-
-/// Of what was found, the messages before which there are less than `$19` bytes, and how many were found in all.
-fn statement(direction: Direction) -> String {
-    format!(
-        "{walks} SELECT * FROM (SELECT {columns}, count(*) OVER () AS found, sum({weight}) OVER \
+        "SELECT * FROM (SELECT {columns}, count(*) OVER () AS found, sum({weight}) OVER \
          (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
          FROM page JOIN workflow_comms.agent_messages m USING (stream_ts, epoch, stream_seq)) weighed \
-         WHERE bytes_before IS NULL OR bytes_before < $19 ORDER BY {order}",
-        walks = walks(direction, ""),
+         WHERE bytes_before IS NULL OR bytes_before < {most} ORDER BY {order}",
         columns = row::COLUMNS,
         weight = row::WEIGHT,
         order = direction.order(),
     )
 }
 
-/// What the walks are asked, in the form that the driver takes.
-struct Question<'a> {
-    filter: &'a Filter,
-    bounds: Bounds,
-    pattern: Option<String>,
-    without: Vec<String>,
-    limit: i64,
-    since: Option<OffsetDateTime>,
-    until: Option<OffsetDateTime>,
+/// Messages in the order of a walk, and how far it went.
+struct Picked {
+    messages: Vec<StoredMessage>,
+    /// All that matches up to here is in them; nothing where that is all that there is.
+    reached: Option<Cursor>,
 }
 
-impl<'a> Question<'a> {
-    fn new(filter: &'a Filter, bounds: Bounds, limit: usize) -> Self {
-        let pattern = filter.text.as_deref().map(like_pattern);
-        let without = filter.without.iter().map(|text| like_pattern(text)).collect();
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let [since, until] = [filter.since, filter.until].map(|time| time.map(Timestamp::moment));
-        Self { filter, bounds, pattern, without, limit, since, until }
-    }
-
-    fn parameters(&self) -> [&(dyn ToSql + Sync); 18] {
-        [
-            &self.filter.runs,
-            &self.filter.general,
-            &self.bounds.after.epoch,
-            &self.bounds.after.sequence,
-            &self.bounds.up_to.epoch,
-            &self.bounds.up_to.sequence,
-            &self.filter.namespace,
-            &self.filter.kinds,
-            &self.filter.agents,
-            &self.filter.roles,
-            &self.pattern,
-            &self.limit,
-            &self.since,
-            &self.until,
-            &self.filter.steps,
-            &self.filter.stages,
-            &self.without,
-            &self.filter.regex,
-        ]
-    }
-}
-
-async fn pick(pool: &Pool, filter: &Filter, bounds: Bounds, direction: Direction, limit: usize) -> Result<Slice, ReadError> {
-    let mut client = pool.get().await?;
+async fn pick(pool: &Pool, filter: &Filter, bounds: Bounds, direction: Direction, limit: usize) -> Result<Picked, ReadError> {
+    let question = Question::new(filter, &[], bounds);
     // One more is looked for, which says whether there are more.
-    let question = Question::new(filter, bounds, limit.saturating_add(1));
-    let mut parameters = question.parameters().to_vec();
-    parameters.push(&PAGE_BYTES);
-    let rows = ask(&mut client, &statement(direction), &parameters, filter.is_search()).await?;
+    let wanted = limit.saturating_add(1);
+    let (rows, reached) = if question.is_narrow() {
+        let find::Found { places, reached } = find::find(pool, question, direction, wanted).await?;
+        (fetch(pool, &places, direction).await?, reached)
+    } else {
+        let sql = format!("{} {}", walks::all(direction), within_bytes(direction, "$9"));
+        let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+        let mut parameters = question.of_all().to_vec();
+        parameters.extend([&wanted as &(dyn ToSql + Sync), &PAGE_BYTES]);
+        let client = pool.get().await?;
+        let statement = client.prepare_cached(&sql).await?;
+        (client.query(&statement, &parameters).await?, None)
+    };
     let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get("found"))?;
     let messages: Vec<StoredMessage> = rows.iter().take(limit).map(row::stored).collect::<Result<_, _>>()?;
-    let more = i64::try_from(messages.len()).is_ok_and(|told| told < found);
-    Ok(Slice { messages, more })
+    let is_cut = i64::try_from(messages.len()).is_ok_and(|told| told < found);
+    let last = messages.last().map(|message| message.cursor);
+    let reached = if is_cut { last.or(Some(bounds.start(direction))) } else { reached };
+    Ok(Picked { messages, reached })
 }
 
-/// A pattern that finds this text anywhere, each of its characters standing for itself.
-pub(super) fn like_pattern(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
+/// The messages at these places, no more than [`PAGE_BYTES`] of them.
+async fn fetch(pool: &Pool, places: &[find::Place], direction: Direction) -> Result<Vec<Row>, ReadError> {
+    if places.is_empty() {
+        return Ok(Vec::new());
     }
-    pattern.push('%');
-    pattern
+    let sql = format!(
+        "WITH page AS (SELECT * FROM unnest($1::timestamptz[], $2::bigint[], $3::bigint[]) AS place (stream_ts, epoch, stream_seq)) {}",
+        within_bytes(direction, "$4")
+    );
+    let times: Vec<OffsetDateTime> = places.iter().map(|(time, _)| *time).collect();
+    let (epochs, sequences): (Vec<i64>, Vec<i64>) = places.iter().map(|(_, cursor)| (cursor.epoch, cursor.sequence)).unzip();
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(&sql).await?;
+    Ok(client.query(&statement, &[&times, &epochs, &sequences, &PAGE_BYTES]).await?)
 }
 
 /// Where a message stands: in its run, or in the shared channel where no run is vouched for.

@@ -13,7 +13,7 @@ use super::super::feed::place::begin_anew;
 use super::super::ids::Ids;
 use super::super::page::Pages;
 use super::super::ring::{Limits, OWN_WEIGHT, Ring};
-use super::super::step::{self, Step};
+use super::super::step::Step;
 use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::stored::StoredMessage;
@@ -212,7 +212,8 @@ impl World {
                 assert!(up_to <= at(self.watermark), "the table is read up to the watermark only");
                 let page: Vec<Cursor> =
                     self.rows(viewer.position, up_to, &viewer.filter).map(|frame| frame.cursor).take(PAGE).collect();
-                let position = step::after_page(page.last().copied(), page.len() == PAGE, up_to);
+                // A page that nothing follows ends where it was asked to.
+                let position = page.last().copied().filter(|_| page.len() == PAGE).unwrap_or(up_to);
                 (page, position)
             }
             Step::BelowRing => {
