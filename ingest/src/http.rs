@@ -18,6 +18,7 @@ pub mod problem;
 pub mod query;
 mod router;
 pub mod routes;
+mod sent;
 pub mod session;
 pub mod sse;
 pub mod tls;
@@ -59,7 +60,7 @@ pub struct State {
     pub settled: watch::Receiver<Settled>,
     /// Who asks.
     pub viewer: Viewer,
-    limits: Limits,
+    pub(crate) limits: Limits,
     drain: Drain,
     /// The connection on which it is answered is in use while this is held.
     busy: Arc<()>,
@@ -98,7 +99,7 @@ impl State {
         if self.drain.stop.is_cancelled() {
             return Err(Problem::unavailable("this server is stopping"));
         }
-        let place = self.limits.stream(&self.viewer)?;
+        let place = self.limits.stream(self.viewer.id())?;
         Ok(Session { place, viewer: self.viewer.clone(), drain: self.drain.clone(), busy: self.busy.clone() })
     }
 

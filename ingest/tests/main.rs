@@ -40,5 +40,6 @@ mod storing;
 mod table;
 mod tail;
 mod terminal;
+mod untaken;
 mod viewer;
 mod world;

@@ -69,9 +69,16 @@ async fn file(state: &State, filter: Filter, form: Form) -> Result<Answer, Probl
     let start = Some(read::messages::FIRST);
     let pool = state.pool.clone();
     let ended = Box::pin(state.session()?.ended());
-    let parts = stream::unfold((start, filter, pool, ended), move |(position, filter, pool, mut ended)| async move {
+    let source = (filter, pool, state.limits.clone());
+    let parts = stream::unfold((start, source, ended, None), move |(position, source, mut ended, last_room)| async move {
         let position = position?;
-        let read = read::lives::after(&pool, &filter, position, up_to, CHUNK);
+        // The last part has left.
+        drop(last_room);
+        let (filter, pool, limits) = &source;
+        let read = async {
+            let room = limits.room_of_part().await;
+            read::lives::after(pool, filter, position, up_to, CHUNK).await.map(|(found, refusal)| ((found, room), refusal))
+        };
         // A part is not taken for the whole: the connection breaks.
         let found = tokio::select! {
             biased;
@@ -86,16 +93,16 @@ async fn file(state: &State, filter: Filter, form: Form) -> Result<Answer, Probl
                 }
             },
         };
-        let found = match found {
+        let (found, room) = match found {
             Ok(found) => found,
-            Err(error) => return Some((Err(error), (None, filter, pool, ended))),
+            Err(error) => return Some((Err(error), (None, source, ended, None))),
         };
         let next = found.next();
         let mut part = BytesMut::new();
         for stored in &found.messages {
             form.write(&mut part, stored);
         }
-        Some((Ok::<Bytes, io::Error>(part.freeze()), (next, filter, pool, ended)))
+        Some((Ok::<Bytes, io::Error>(part.freeze()), (next, source, ended, room)))
     });
     Ok(answer::stream(form.content_type(), parts))
 }

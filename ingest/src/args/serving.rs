@@ -34,6 +34,10 @@ pub struct ServingArgs {
     #[arg(long, env = "AGENT_COMMS_MAX_REQUESTS", default_value_t = 256, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_requests: u32,
+    /// Of these, how many of one user
+    #[arg(long, env = "AGENT_COMMS_MAX_REQUESTS_PER_USER", default_value_t = 32, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_requests_per_user: u32,
     /// Seconds over which streams end when the server stops, each at another moment, so that not all of them ask the next
     /// server at once
     #[arg(long, env = "AGENT_COMMS_DRAIN_SECONDS", default_value_t = 10, value_name = "SECONDS",
@@ -45,7 +49,12 @@ impl ServingArgs {
     /// How much at once.
     #[must_use]
     pub fn most(&self) -> Most {
-        Most { streams: self.max_streams, streams_per_user: self.max_streams_per_user, requests: self.max_requests }
+        Most {
+            streams: self.max_streams,
+            streams_per_user: self.max_streams_per_user,
+            requests: self.max_requests,
+            requests_per_user: self.max_requests_per_user,
+        }
     }
 
     /// TLS, where a certificate is given.

@@ -9,10 +9,11 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use hyper::Version;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Server;
 use super::router;
+use super::sent::{self, Progress};
 
 /// How long a client may take for the handshake, and for the head of a request. An HTTP/1.1 connection is idle no longer.
 const HEAD: Duration = Duration::from_secs(10);
@@ -93,8 +95,16 @@ where
         service_fn(move |request| {
             activity.begin();
             let (server, busy) = (server.clone(), activity.busy.clone());
+            let (activity, version) = (activity.clone(), request.version());
             // Apart: hyper keeps the place of this future for as long as the connection, and that of a stream is long.
-            async move { Ok::<_, Infallible>(Box::pin(router::answer(&server, peer, busy, request)).await) }
+            async move {
+                let answer = Box::pin(router::answer(&server, peer, busy.clone(), request)).await;
+                let (answer, progress) = sent::send(answer, version, busy);
+                if version == Version::HTTP_2 {
+                    activity.watch(&progress);
+                }
+                Ok::<_, Infallible>(answer)
+            }
         })
     };
     let builder = builder(patience.head);
@@ -109,6 +119,10 @@ where
             tokio::select! { ended = connection.as_mut() => Some(ended), () = closing.cancelled() => None }
         }
         () = closing.cancelled() => None,
+        () = activity.stalled(patience.write) => {
+            tracing::debug!("an answer was not taken in time");
+            return;
+        }
     };
     let ended = if let Some(ended) = ended {
         Ok(ended)
@@ -129,11 +143,13 @@ struct Activity {
     last: AtomicU64,
     /// Others hold it while they are answering on this connection.
     busy: Arc<()>,
+    /// Answers of HTTP/2 on their way. There one answer that is not taken holds up neither the others nor the connection.
+    sending: Mutex<Vec<Weak<Progress>>>,
 }
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { opened: Instant::now(), last: AtomicU64::new(0), busy: Arc::default() }
+        Self { opened: Instant::now(), last: AtomicU64::new(0), busy: Arc::default(), sending: Mutex::default() }
     }
 }
 
@@ -141,6 +157,32 @@ impl Activity {
     fn begin(&self) {
         let after = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(after.max(1), Ordering::Relaxed);
+    }
+
+    fn watch(&self, progress: &Arc<Progress>) {
+        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        sending.retain(|progress| progress.strong_count() > 0);
+        sending.push(Arc::downgrade(progress));
+    }
+
+    /// Waits until nothing of some answer was taken for so long, while there was something to take. All answers of the
+    /// connection end with it: nothing less takes back what was given to it.
+    async fn stalled(&self, limit: Duration) {
+        let mut seen: Vec<(Weak<Progress>, u32, Instant)> = Vec::new();
+        loop {
+            tokio::time::sleep(limit / 3).await;
+            let now = Instant::now();
+            let sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+            let untaken = sending.iter().filter_map(|progress| Some((progress, progress.upgrade()?.untaken()?)));
+            let untaken = untaken.map(|(progress, count)| {
+                let before = seen.iter().find(|(other, seen, _)| *seen == count && other.ptr_eq(progress));
+                (progress.clone(), count, before.map_or(now, |(_, _, since)| *since))
+            });
+            seen = untaken.collect();
+            if seen.iter().any(|(_, _, since)| now - *since >= limit) {
+                return;
+            }
+        }
     }
 
     /// Waits until nothing was asked for too long, and nothing is being answered.

@@ -1,7 +1,9 @@
 //! Which answer belongs to a request.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -11,7 +13,7 @@ use super::answer::{self, Answer};
 use super::problem::Problem;
 use super::query::{Query, decode};
 use super::routes::{self, Found, Operation};
-use super::{Server, State, host, login, metrics};
+use super::{Server, State, host, login, metrics, sent};
 use crate::access::guard::Refused;
 use crate::api::export::Form;
 use crate::{api, openapi, pages};
@@ -23,10 +25,13 @@ const MOST_HEADERS: usize = 100;
 pub(super) async fn answer(server: &Server, peer: IpAddr, busy: Arc<()>, request: Request<Incoming>) -> Answer {
     let is_form = matches!(request.uri().path(), login::IN | login::OUT) && server.access.has_login();
     let is_last = request.version() == Version::HTTP_11 && server.state.drain.stop.is_cancelled();
-    let mut answer = match (refuse(server, &request, is_form), server.state.limits.request()) {
-        (Some(problem), _) | (None, Err(problem)) => answer::problem(&problem),
-        (None, Ok(_place)) if is_form => metrics::asked(login::answer(server, request).await, "login"),
-        (None, Ok(_place)) => enter(server, peer, busy, &request).await,
+    let mut answer = match refuse(server, &request, is_form) {
+        Some(problem) => answer::problem(&problem),
+        None if is_form => match server.state.limits.stranger() {
+            Ok(_place) => metrics::asked(login::answer(server, request).await, "login"),
+            Err(problem) => answer::problem(&problem),
+        },
+        None => Box::pin(enter(server, peer, busy, &request)).await,
     };
     if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
         let allowed = if is_form { "GET, HEAD, POST" } else { "GET, HEAD" };
@@ -74,10 +79,45 @@ async fn enter(server: &Server, peer: IpAddr, busy: Arc<()>, request: &Request<I
     if path.starts_with("/assets/") {
         return metrics::asked(pages::assets::answer(path).unwrap_or_else(|| missing(path)), "asset");
     }
-    match server.access.admit(peer, request.headers()).await {
-        Ok(viewer) => route(&server.state.for_viewer(viewer, busy), request).await,
+    let admitted = {
+        let mut admitting = pin!(server.access.admit(peer, request.headers()));
+        // Who is known is let in whoever else is being asked about.
+        match futures_util::poll!(admitting.as_mut()) {
+            Poll::Ready(admitted) => admitted,
+            Poll::Pending => match server.state.limits.stranger() {
+                Ok(_place) => admitting.await,
+                Err(problem) => return answer::problem(&problem),
+            },
+        }
+    };
+    match admitted {
+        Ok(viewer) => {
+            let state = server.state.for_viewer(viewer, busy);
+            serve(&state, request).await.unwrap_or_else(|problem| answer::problem(&problem))
+        }
         Err(refused) => turn_away(server, refused, request),
     }
+}
+
+/// Answers within what one user may have, and all together. A stream has a place of its own by now.
+async fn serve(state: &State, request: &Request<Incoming>) -> Result<Answer, Problem> {
+    let place = state.limits.request(state.viewer.id())?;
+    if is_stream(request.uri().path()) {
+        return Ok(route(state, request).await);
+    }
+    let room = state.limits.room().await?;
+    let answer = route(state, request).await;
+    let length = answer.body().size_hint().lower();
+    let held = state.limits.hold(state.viewer.id(), place, room, length).await?;
+    Ok(sent::holding(answer, held))
+}
+
+/// Whether an answer is made while it is sent.
+fn is_stream(path: &str) -> bool {
+    let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let found = routes::find(&segments);
+    found.is_some_and(|found| found.route.operation.is_stream())
 }
 
 /// Programs are told what to show, people are shown where to sign in: a stream is never sent elsewhere.

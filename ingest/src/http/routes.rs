@@ -41,6 +41,16 @@ pub enum Operation {
     Document,
 }
 
+impl Operation {
+    /// Whether its answer is made while it is sent.
+    pub(super) fn is_stream(self) -> bool {
+        matches!(
+            self,
+            Self::Events | Self::RunEvents | Self::RunExport | Self::RunMarkdown | Self::ChannelExport | Self::ChannelMarkdown
+        )
+    }
+}
+
 /// What an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body {

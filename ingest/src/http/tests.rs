@@ -133,6 +133,38 @@ async fn a_connection_whose_other_end_takes_nothing_is_ended() {
     ending.await.unwrap();
 }
 
+/// Over HTTP/2 the connection itself goes on, whatever happens to an answer.
+#[tokio::test]
+async fn an_answer_that_is_not_taken_ends_its_connection_over_http2_and_a_silent_stream_does_not() {
+    let patience = Patience { write: Duration::from_millis(600), ..Patience::default() };
+    let (address, stop, ending) = start_with(Most::default(), patience, Duration::ZERO).await;
+    let connect = async |window: u32| {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let mut builder = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+        builder.initial_stream_window_size(window);
+        builder.handshake::<_, String>(hyper_util::rt::TokioIo::new(stream)).await.unwrap()
+    };
+    let ask = |path: &str| hyper::Request::get(format!("http://localhost{path}")).body(String::new()).unwrap();
+
+    let (mut sender, reading) = connect(65_535).await;
+    let reading = tokio::spawn(reading);
+    let stream = sender.send_request(ask("/api/agents/events?runId=a")).await.unwrap();
+    assert_eq!(stream.status(), 200);
+
+    let (mut other, untaken) = connect(1).await;
+    let untaken = tokio::spawn(untaken);
+    let answer = other.send_request(ask(crate::pages::assets::path("page.css"))).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let ended = tokio::time::timeout(Duration::from_secs(20), untaken).await;
+    assert!(ended.is_ok(), "the connection goes on though nothing of its answer is taken");
+
+    // Longer than either is waited for, nothing was said on the stream, and there was nothing to take.
+    assert!(!reading.is_finished(), "a silent stream is no stalled one");
+    drop((answer, stream));
+    stop.cancel();
+    ending.await.unwrap();
+}
+
 /// Reads an event stream's answer until it has begun.
 async fn open_stream(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();

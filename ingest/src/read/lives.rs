@@ -31,7 +31,7 @@ pub async fn after(
     up_to: Cursor,
     limit: usize,
 ) -> Result<(Slice, Option<&'static str>), ReadError> {
-    let slice = messages::after(pool, filter, position, up_to, limit).await?;
+    let slice = messages::some_after(pool, filter, position, up_to, limit).await?;
     let lives = now(pool).await?;
     // A life that was forgotten had nothing left.
     let refusal = lives.get(position.epoch).and_then(|_| lives.refusal(position));

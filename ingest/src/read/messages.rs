@@ -21,6 +21,9 @@ pub(super) use walks::like_pattern;
 /// not by a number of messages that may each be large.
 pub const PAGE_BYTES: i64 = 4 << 20;
 
+/// The same of a part of what is told in many: whoever does not take it holds little.
+pub const PART_BYTES: i64 = 512 << 10;
+
 /// The oldest messages after a position.
 #[derive(Debug, Clone, Default)]
 pub struct Slice {
@@ -75,8 +78,20 @@ pub struct Surroundings {
 /// # Errors
 /// When PostgreSQL cannot answer.
 pub async fn after(pool: &Pool, filter: &Filter, after: Cursor, up_to: Cursor, limit: usize) -> Result<Slice, ReadError> {
-    let picked = pick(pool, filter, Bounds { after, up_to }, Direction::Ascending, limit).await?;
-    Ok(Slice { messages: picked.messages, more: picked.reached.is_some(), reached: picked.reached.unwrap_or(up_to) })
+    slice(pool, filter, Bounds { after, up_to }, Most { messages: limit, bytes: PAGE_BYTES }).await
+}
+
+/// The same for whoever is told of them one after the other and comes back for more: at most [`PART_BYTES`].
+///
+/// # Errors
+/// When PostgreSQL cannot answer.
+pub async fn some_after(pool: &Pool, filter: &Filter, after: Cursor, up_to: Cursor, limit: usize) -> Result<Slice, ReadError> {
+    slice(pool, filter, Bounds { after, up_to }, Most { messages: limit, bytes: PART_BYTES }).await
+}
+
+async fn slice(pool: &Pool, filter: &Filter, bounds: Bounds, most: Most) -> Result<Slice, ReadError> {
+    let picked = pick(pool, filter, bounds, Direction::Ascending, most).await?;
+    Ok(Slice { messages: picked.messages, more: picked.reached.is_some(), reached: picked.reached.unwrap_or(bounds.up_to) })
 }
 
 /// The newest messages not beyond a position, and below `before` where it is given: at most `limit`, and [`PAGE_BYTES`].
@@ -99,7 +114,8 @@ pub async fn before(
 /// # Errors
 /// When PostgreSQL cannot answer.
 pub async fn newest(pool: &Pool, filter: &Filter, after: Cursor, up_to: Cursor, limit: usize) -> Result<Page, ReadError> {
-    let Picked { mut messages, reached } = pick(pool, filter, Bounds { after, up_to }, Direction::Descending, limit).await?;
+    let most = Most { messages: limit, bytes: PAGE_BYTES };
+    let Picked { mut messages, reached } = pick(pool, filter, Bounds { after, up_to }, Direction::Descending, most).await?;
     messages.reverse();
     Ok(Page { messages, older: reached.is_some(), reached: reached.unwrap_or(after) })
 }
@@ -234,18 +250,27 @@ struct Picked {
     reached: Option<Cursor>,
 }
 
-async fn pick(pool: &Pool, filter: &Filter, bounds: Bounds, direction: Direction, limit: usize) -> Result<Picked, ReadError> {
+/// How much is read.
+#[derive(Clone, Copy)]
+struct Most {
+    messages: usize,
+    /// And one message more.
+    bytes: i64,
+}
+
+async fn pick(pool: &Pool, filter: &Filter, bounds: Bounds, direction: Direction, most: Most) -> Result<Picked, ReadError> {
+    let limit = most.messages;
     let question = Question::new(filter, &[], bounds);
     // One more is looked for, which says whether there are more.
     let wanted = limit.saturating_add(1);
     let (rows, reached) = if question.is_narrow() {
         let find::Found { places, reached } = find::find(pool, question, direction, wanted).await?;
-        (fetch(pool, &places, direction).await?, reached)
+        (fetch(pool, &places, direction, most.bytes).await?, reached)
     } else {
         let sql = format!("{} {}", walks::all(direction), within_bytes(direction, "$9"));
         let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
         let mut parameters = question.of_all().to_vec();
-        parameters.extend([&wanted as &(dyn ToSql + Sync), &PAGE_BYTES]);
+        parameters.extend([&wanted as &(dyn ToSql + Sync), &most.bytes]);
         let client = pool.get().await?;
         let statement = client.prepare_cached(&sql).await?;
         (client.query(&statement, &parameters).await?, None)
@@ -258,8 +283,8 @@ async fn pick(pool: &Pool, filter: &Filter, bounds: Bounds, direction: Direction
     Ok(Picked { messages, reached })
 }
 
-/// The messages at these places, no more than [`PAGE_BYTES`] of them.
-async fn fetch(pool: &Pool, places: &[find::Place], direction: Direction) -> Result<Vec<Row>, ReadError> {
+/// The messages at these places, no more than so many bytes of them.
+async fn fetch(pool: &Pool, places: &[find::Place], direction: Direction, bytes: i64) -> Result<Vec<Row>, ReadError> {
     if places.is_empty() {
         return Ok(Vec::new());
     }
@@ -271,7 +296,7 @@ async fn fetch(pool: &Pool, places: &[find::Place], direction: Direction) -> Res
     let (epochs, sequences): (Vec<i64>, Vec<i64>) = places.iter().map(|(_, cursor)| (cursor.epoch, cursor.sequence)).unzip();
     let client = pool.get().await?;
     let statement = client.prepare_cached(&sql).await?;
-    Ok(client.query(&statement, &[&times, &epochs, &sequences, &PAGE_BYTES]).await?)
+    Ok(client.query(&statement, &[&times, &epochs, &sequences, &bytes]).await?)
 }
 
 /// Where a message stands: in its run, or in the shared channel where no run is vouched for.

@@ -1,0 +1,90 @@
+//! Whoever asks for much and takes nothing of it costs no more than is set aside for that.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingest::access::Access;
+use ingest::consume::life::Life;
+use ingest::http::limits::{Limits, Most};
+use ingest::http::session::Drain;
+use ingest::http::{Server, State};
+use ingest::live::Hub;
+use ingest::settled::Settled;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::hub::{RUN, at};
+use crate::table::{Table, stored};
+
+/// Of each sort.
+const CLIENTS: usize = 20;
+/// Four MiB.
+const PAGE: &str = "/api/agents/runs/u1/messages?limit=1000";
+/// As many such pages as there is room for.
+const MOST: usize = 24;
+
+async fn start(table: &Table) -> (SocketAddr, watch::Sender<Settled>, CancellationToken) {
+    let stop = CancellationToken::new();
+    let settled = watch::Sender::new(Settled::at(at(24)));
+    let hub = Hub::new(table.pools(), settled.subscribe(), Arc::new(Life::new(None)), stop.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let drain = Drain { stop: stop.clone(), time: Duration::ZERO };
+    let state = State::new(table.pool.clone(), hub, settled.subscribe(), Limits::new(Most::default()), drain);
+    tokio::spawn(Server::new(state, Access::Open).serve(listener, None));
+    (address, settled, stop)
+}
+
+/// The code of an answer over HTTP/1.1, and the connection, of whose answer nothing more is taken.
+async fn ask_first(address: SocketAddr) -> (u16, tokio::net::TcpStream) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    stream.write_all(format!("GET {PAGE} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    (std::str::from_utf8(&head[9..]).unwrap().parse().unwrap(), stream)
+}
+
+/// The same over one connection of HTTP/2, that grants next to nothing.
+async fn ask_second(address: SocketAddr) -> (Vec<u16>, impl Sized) {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut builder = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+    builder.initial_stream_window_size(1);
+    let (sender, connection) = builder.handshake::<_, String>(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let asked = (0..CLIENTS).map(|_| {
+        let mut sender = sender.clone();
+        let request = hyper::Request::get(format!("http://localhost{PAGE}")).body(String::new()).unwrap();
+        async move { sender.send_request(request).await.unwrap() }
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    let codes = answers.iter().map(|answer| answer.status().as_u16()).collect();
+    (codes, (answers, sender, connection))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_takes_have_a_bound_together_and_leave_room_when_they_end() {
+    let table = Table::new("untaken").await;
+    // Short enough to be sent whole.
+    let text = "x".repeat(200 << 10);
+    for sequence in 1..=24 {
+        table.insert(&stored(sequence, RUN, &format!(r#"{{"content":"{text}"}}"#))).await;
+    }
+    let (address, _settled, stop) = start(&table).await;
+    let first = futures_util::future::join_all((0..CLIENTS).map(|_| ask_first(address)));
+    let (first, (mut codes, second)) = tokio::join!(first, ask_second(address));
+    codes.extend(first.iter().map(|(code, _)| *code));
+    let made = codes.iter().filter(|code| **code == 200).count();
+    let refused = codes.iter().filter(|code| **code == 503).count();
+    assert_eq!(made + refused, 2 * CLIENTS, "{codes:?}");
+    assert!((1..=MOST).contains(&made), "{made} answers of 4 MiB are held");
+
+    drop((first, second));
+    let again = async { while ask_first(address).await.0 != 200 {} };
+    tokio::time::timeout(Duration::from_secs(20), again).await.expect("what is not wanted any more makes room");
+    stop.cancel();
+}
