@@ -89,6 +89,8 @@ struct Shared {
     ids: Mutex<ids::Ids>,
     /// The stream, once it is followed.
     jetstream: OnceLock<jetstream::Context>,
+    /// Room for what viewers have in hand that they are not told yet, in KiB.
+    hands: Arc<Semaphore>,
     /// Turns of viewers that are read for from the stream.
     fills: Semaphore,
     /// Counts the changes of the ring: viewers wait on it.
@@ -111,6 +113,7 @@ impl Hub {
             ring: RwLock::new(Ring::closed(Limits::DEFAULT)),
             ids: Mutex::default(),
             jetstream: OnceLock::new(),
+            hands: Arc::new(Semaphore::new(subscription::HANDS)),
             fills: Semaphore::new(1),
             changes: watch::Sender::new(0),
             rows: frame::Rows::default(),

@@ -14,7 +14,7 @@ use crate::filter::Filter;
 use crate::stored::StoredMessage;
 
 /// How much of the stream is held for a viewer at once. Viewers take turns, so that this is all that is held.
-const MOST_BYTES: usize = 4 << 20;
+const MOST_BYTES: usize = 512 << 10;
 
 /// What was read for a viewer.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::fill;
@@ -17,13 +17,17 @@ use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::read::{self, ReadError};
 use crate::settled::Settled;
-use crate::stored::StoredMessage;
 use begin::Seek;
 
 /// How long a viewer is told nothing before a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Rows read from the table at once.
 const PAGE: usize = 500;
+/// Room for what one viewer reads at once, in KiB: half of it, one message more, and what is rendered of them.
+const MOST_IN_HAND: u32 = 1_024;
+/// For all viewers that read at once, or do not take what they have: an eighth of what a pod of the manifests has. Who takes
+/// nothing for long is ended, so that others get their turn.
+pub(super) const HANDS: usize = 64 * MOST_IN_HAND as usize;
 /// How long to wait before asking again a table that did not answer.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long a viewer may be read for from the stream at once, its turn included: less than until its next heartbeat.
@@ -51,6 +55,8 @@ pub struct Subscription {
     /// What the ring held, and how many of its messages were told. While there is one, nothing else is in hand.
     page: Option<(Arc<Page>, usize)>,
     in_hand: VecDeque<Event>,
+    /// Holds the room of messages that are in hand and in no ring.
+    room: Option<OwnedSemaphorePermit>,
     caught_up: bool,
     degraded: bool,
     /// When it began to wait for a copy to be decided.
@@ -87,6 +93,7 @@ impl Subscription {
             chosen_to: Cursor::default(),
             page: None,
             in_hand: VecDeque::new(),
+            room: None,
             caught_up: false,
             degraded: false,
             undecided_since: None,
@@ -111,7 +118,11 @@ impl Subscription {
                 self.page = (told < page.frames().len()).then_some((page, told));
                 if is_wanted { event } else { return None }
             }
-            None if is_wanted(self.in_hand.front()?) => self.in_hand.pop_front()?,
+            None if is_wanted(self.in_hand.front()?) => {
+                let event = self.in_hand.pop_front()?;
+                self.room.take_if(|_| self.in_hand.is_empty());
+                event
+            }
             None => return None,
         };
         if let Event::Message(frame) = &event {
@@ -194,6 +205,7 @@ impl Subscription {
                     self.seek = Some(Seek::after_reset(reason, watermark));
                     return Wait::Nothing;
                 }
+                let Some(room) = self.room().await else { return self.degrade(Wait::Until(Instant::now() + RETRY)) };
                 let pool = &self.shared.pools.reading;
                 match Box::pin(read::lives::after(pool, &self.filter, self.position, up_to, PAGE)).await {
                     // A day of it was dropped since this replica was told of the lives last.
@@ -205,7 +217,7 @@ impl Subscription {
                         self.position = slice.reached;
                         self.shared.metrics.history_pages.inc();
                         self.degraded = false;
-                        self.hand_over(slice.messages);
+                        self.hand_over(slice.messages.into_iter().map(|stored| Arc::new(Frame::of(stored))).collect(), room);
                         Wait::Nothing
                     }
                     Err(error) => self.retry(&error),
@@ -259,13 +271,14 @@ impl Subscription {
         let Some(up_to) = up_to.filter(|base| *base > self.position) else {
             return self.degrade(Wait::Either);
         };
+        let Some(room) = self.room().await else { return self.degrade(Wait::Until(Instant::now() + RETRY)) };
         let filling = Box::pin(fill::fill(&self.shared, &self.filter, self.position, up_to));
         match tokio::time::timeout(LONGEST_FILL, filling).await {
             Ok(Ok(filled)) if filled.reached > self.position => {
                 self.position = filled.reached;
                 self.shared.metrics.stream_pages.inc();
                 self.degraded = false;
-                self.in_hand.extend(filled.frames.into_iter().map(Event::Message));
+                self.hand_over(filled.frames, room);
                 return Wait::Nothing;
             }
             Ok(Ok(_)) => {}
@@ -275,9 +288,18 @@ impl Subscription {
         self.degrade(Wait::Until(Instant::now() + RETRY))
     }
 
-    fn hand_over(&mut self, messages: Vec<StoredMessage>) {
-        let frames = messages.into_iter().map(|stored| Event::Message(Arc::new(Frame::of(stored))));
-        self.in_hand.extend(frames);
+    /// Room for what is read next, unless others do not take what they have in hand.
+    async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        let room = self.shared.hands.clone().acquire_many_owned(MOST_IN_HAND);
+        tokio::time::timeout(PATIENCE, room).await.ok()?.ok()
+    }
+
+    /// Takes messages in hand, and of the room what they need.
+    fn hand_over(&mut self, frames: Vec<Arc<Frame>>, mut room: OwnedSemaphorePermit) {
+        let needed = frames.iter().map(|frame| frame.weight()).sum::<usize>().div_ceil(1024);
+        drop(room.split(room.num_permits().saturating_sub(needed)));
+        self.room = Some(room).filter(|_| !frames.is_empty());
+        self.in_hand.extend(frames.into_iter().map(Event::Message));
     }
 
     fn retry(&mut self, error: &ReadError) -> Wait {
