@@ -13,7 +13,7 @@ const TESTS_LIMIT: Duration = Duration::from_secs(25 * 60);
 /// The same with the fault tests at their full length.
 const SOAK_LIMIT: Duration = Duration::from_secs(120 * 60);
 /// Tests of one program at once, for each processor: most of what they do is waiting for neighbours.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 2;
 /// How many that are, unless whoever runs us says so.
 const THREADS: &str = "RUST_TEST_THREADS";
 /// Tells the fault tests to take their full length.
