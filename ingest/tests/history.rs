@@ -12,8 +12,7 @@ use ingest::http::session::Drain;
 use ingest::http::{Server as HttpServer, State};
 use ingest::live::Hub;
 use ingest::settled::Settled;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -22,14 +21,14 @@ use crate::table::{Table, stored};
 const RUN: &str = "workflow.demo.build.u1.agent.codex.log";
 const GENERAL: &str = "workflow.general.log.demo.build.u1.agent.codex";
 
-struct Server {
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     settled: watch::Sender<Settled>,
     stop: CancellationToken,
 }
 
 impl Server {
-    async fn start(table: &Table, settled: Settled) -> Self {
+    pub(crate) async fn start(table: &Table, settled: Settled) -> Self {
         let stop = CancellationToken::new();
         let settled = watch::Sender::new(settled);
         let hub = Hub::new(table.pools(), settled.subscribe(), Arc::new(Life::new(None)), stop.clone());
@@ -42,12 +41,7 @@ impl Server {
     }
 
     async fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+        crate::world::get(self.address, path).await
     }
 }
 

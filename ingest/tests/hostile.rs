@@ -1,15 +1,13 @@
 //! What a publisher may do with the subjects that it can reach, and what ingest does not do for it.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::stream;
 use futures_util::StreamExt as _;
 use neighbours::nats::Options;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::world::{DEADLINE, World};
+use crate::world::{DEADLINE, World, get};
 
 const ASK: &str = "agent-comms.read.general";
 
@@ -67,15 +65,6 @@ async fn no_answer_goes_where_its_reader_may_not_publish() {
     assert_eq!(world.count(letters).await, 2);
     stop.cancel();
     running.wait().await.expect("stopped");
-}
-
-pub(crate) async fn get(address: SocketAddr, path: &str) -> String {
-    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connected");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("sent");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.expect("read");
-    text
 }
 
 struct State {

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
 use crate::world::World;
 
 const HEAD: &str = "# Metrics of ingest\n\n\
@@ -17,11 +15,7 @@ const HEAD: &str = "# Metrics of ingest\n\n\
 const LABELS: [&str; 10] = ["class", "code", "le", "outcome", "pool", "reason", "result", "resume", "review", "route"];
 
 async fn scrape(admin: std::net::SocketAddr) -> String {
-    let mut stream = tokio::net::TcpStream::connect(admin).await.expect("connected");
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("sent");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.expect("read");
-    text
+    crate::world::get(admin, "/metrics").await
 }
 
 fn page(text: &str) -> String {

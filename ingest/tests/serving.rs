@@ -24,11 +24,7 @@ async fn read_until(stream: &mut tokio::net::TcpStream, wanted: &str) -> String 
 
 /// What readiness says, condition by condition.
 pub(crate) async fn readyz(admin: std::net::SocketAddr) -> String {
-    let mut stream = tokio::net::TcpStream::connect(admin).await.expect("connected");
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("sent");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.expect("read");
-    text
+    crate::world::get(admin, "/readyz").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,7 +28,7 @@ async fn a_server_that_is_killed_in_between_costs_no_line_and_repeats_none() {
     // The replica that is asked has to know that they are stored: what is above is told whole.
     let start = std::time::Instant::now();
     let newest = "/api/agents/runs/u-1/messages?limit=1";
-    while !crate::hostile::get(listen.parse().expect("an address"), newest).await.contains(r#""as_of":"1.40""#) {
+    while !crate::world::get(listen.parse().expect("an address"), newest).await.contains(r#""as_of":"1.40""#) {
         assert!(start.elapsed() < crate::world::DEADLINE, "it is not told that 40 messages are stored");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

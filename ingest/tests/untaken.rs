@@ -1,22 +1,14 @@
 //! Whoever asks for much and takes nothing of it costs no more than is set aside for that.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::client::conn::http2::SendRequest;
-use ingest::access::Access;
-use ingest::consume::life::Life;
-use ingest::http::limits::{Limits, Most};
-use ingest::http::session::Drain;
-use ingest::http::{Server, State};
-use ingest::live::Hub;
 use ingest::settled::Settled;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpSocket;
 
+use crate::history::Server;
 use crate::hub::{RUN, at};
 use crate::table::{Table, stored};
 
@@ -24,18 +16,6 @@ use crate::table::{Table, stored};
 const PAGE: &str = "/api/agents/runs/u1/messages?limit=1000";
 /// As many such pages as there is room for.
 const MOST: usize = 24;
-
-async fn start(table: &Table) -> (SocketAddr, watch::Sender<Settled>, CancellationToken) {
-    let stop = CancellationToken::new();
-    let settled = watch::Sender::new(Settled::at(at(24)));
-    let hub = Hub::new(table.pools(), settled.subscribe(), Arc::new(Life::new(None)), stop.clone());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let drain = Drain { stop: stop.clone(), time: Duration::ZERO };
-    let state = State::new(table.pool.clone(), hub, settled.subscribe(), Limits::new(Most::default()), drain);
-    tokio::spawn(Server::new(state, Access::Open).serve(listener, None));
-    (address, settled, stop)
-}
 
 /// The code of an answer over HTTP/1.1, and the connection, of whose answer nothing more is taken.
 async fn ask_first(address: SocketAddr) -> (u16, tokio::net::TcpStream) {
@@ -73,7 +53,8 @@ async fn answers_that_nobody_takes_have_a_bound_together_and_leave_room_when_the
     for sequence in 1..=24 {
         table.insert(&stored(sequence, RUN, &format!(r#"{{"content":"{text}"}}"#))).await;
     }
-    let (address, _settled, stop) = start(&table).await;
+    let server = Server::start(&table, Settled::at(at(24))).await;
+    let address = server.address;
     // One after the other, so that none is refused for the time that making others takes: those that are made are there still.
     let mut first = Vec::new();
     let mut seconds = open_second(address).await;
@@ -97,5 +78,4 @@ async fn answers_that_nobody_takes_have_a_bound_together_and_leave_room_when_the
     drop((first, second, seconds));
     let again = async { while ask_first(address).await.0 != 200 {} };
     tokio::time::timeout(Duration::from_secs(20), again).await.expect("what is not wanted any more makes room");
-    stop.cancel();
 }

@@ -1,5 +1,6 @@
 //! A NATS server, a database and ingest, private to one test.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use ingest::args::{Args, Command};
 use ingest::serve::Running;
 use neighbours::nats::{Credentials, Options};
 use neighbours::{Nats, Postgres};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 /// How long a condition may take to hold, on a busy machine.
@@ -297,4 +300,14 @@ impl Replica {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// The answer to a request that is the last of its connection, head and body.
+pub async fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("read");
+    answer
 }

@@ -102,22 +102,17 @@ async fn enter(server: &Server, peer: IpAddr, busy: Arc<()>, request: &Request<I
 /// Answers within what one user may have, and all together. A stream has a place of its own by now.
 async fn serve(state: &State, request: &Request<Incoming>) -> Result<Answer, Problem> {
     let place = state.limits.request(state.viewer.id())?;
-    if is_stream(request.uri().path()) {
-        return Ok(route(state, request).await);
+    let segments: Vec<String> = request.uri().path().split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let found = routes::find(&segments);
+    if found.as_ref().is_some_and(|found| found.route.operation.is_stream()) {
+        return Ok(route(state, request, &segments, found).await);
     }
     let room = state.limits.room().await?;
-    let answer = route(state, request).await;
+    let answer = route(state, request, &segments, found).await;
     let length = answer.body().size_hint().lower();
     let held = state.limits.hold(state.viewer.id(), place, room, length).await?;
     Ok(sent::holding(answer, held))
-}
-
-/// Whether an answer is made while it is sent.
-fn is_stream(path: &str) -> bool {
-    let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let found = routes::find(&segments);
-    found.is_some_and(|found| found.route.operation.is_stream())
 }
 
 /// Programs are told what to show, people are shown where to sign in: a stream is never sent elsewhere.
@@ -143,16 +138,14 @@ fn turn_away(server: &Server, refused: Refused, request: &Request<Incoming>) -> 
     answer
 }
 
-async fn route(state: &State, request: &Request<Incoming>) -> Answer {
+async fn route(state: &State, request: &Request<Incoming>, segments: &[&str], found: Option<Found<'_>>) -> Answer {
     let path = request.uri().path();
     let query = Query::parse(request.uri().query().unwrap_or_default());
-    let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    if let Some(found) = routes::find(&segments) {
+    if let Some(found) = found {
         let answer = api_answer(state, &found, &query, request).await.unwrap_or_else(|problem| answer::problem(&problem));
         return metrics::asked(answer, found.route.id);
     }
-    let page = match segments[..] {
+    let page = match *segments {
         [] => return answer::redirect("/agents"),
         ["agents"] => pages::show::runs(state, &query).await,
         ["agents", "general"] => pages::show::general(state, &query).await,

@@ -246,9 +246,10 @@ fn newest(known: &Settled) -> (Cursor, Arc<Epochs>) {
 }
 
 /// Where the ring starts: far enough back to meet the watermark, but never in an earlier life of the stream nor in what it does
-/// not hold any more (a viewer there is served by the table, also where nothing at all is left), and with no more frames than it can hold, however large they are: what leaves it again leaves its id, and without the ids of all that is not
-/// stored yet each message waits for its row, since it may be a copy. What lies between is not read: reading millions of
-/// messages only to forget them again would take from storing what it needs to catch up.
+/// not hold any more (a viewer there is served by the table, also where nothing at all is left), and with no more frames than it
+/// can hold, however large they are: what leaves it again leaves its id, and without the ids of all that is not stored yet each
+/// message waits for its row, since it may be a copy. What lies between is not read: reading millions of messages only to forget
+/// them again would take from storing what it needs to catch up.
 fn start_of(epochs: &Epochs, settled: Cursor, first: u64, last: u64) -> u64 {
     let committed = u64::try_from(settled.sequence).unwrap_or(0);
     let first_of_life = epochs.get(settled.epoch).map_or(0, |epoch| epoch.first_sequence);

@@ -49,13 +49,12 @@ pub(super) fn decide(standing: Standing, told: Told) -> Decision {
         return Decision::Hold(discarded_to);
     }
     let floor = told.floor.min(standing.last);
-    match floor > standing.watermark {
-        // Where the stream is kept several times, the consumer and the stream may be led by two servers, each with a clock of
-        // its own: one counts as acknowledged what has expired there, while the other still has it.
-        true if standing.is_near_end => Decision::Hold(floor),
-        true => Decision::Raise(floor),
-        false => Decision::Nothing,
+    if floor <= standing.watermark {
+        return Decision::Nothing;
     }
+    // Where the stream is kept several times, the consumer and the stream may be led by two servers, each with a clock of its
+    // own: one counts as acknowledged what has expired there, while the other still has it.
+    if standing.is_near_end { Decision::Hold(floor) } else { Decision::Raise(floor) }
 }
 
 #[cfg(test)]
