@@ -1,5 +1,7 @@
 //! Whatever dies and comes back, every message of the stream is in the table once, and counted once.
 
+use std::time::Duration;
+
 use neighbours::Postgres;
 
 use crate::world::World;
@@ -24,6 +26,7 @@ async fn a_replica_killed_in_mid_stream_leaves_nothing_out_and_nothing_twice() {
     killed.until_ready().await;
     world.publish_numbered(0..3_000).await;
     world.until("SELECT (count(*) > 0)::int::bigint FROM workflow_comms.agent_messages", 1).await;
+    world.set_ack_wait(Duration::from_secs(2)).await;
     killed.child.kill().await.expect("killed");
     world.publish_numbered(3_000..4_000).await;
     let mut next = world.replica("next");

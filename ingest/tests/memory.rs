@@ -67,6 +67,13 @@ async fn publish_for(world: &World, duration: Duration, least: i64, published: &
     }
 }
 
+/// Waits until viewers have everything that was published, none of it stored.
+async fn until_told(viewers: &[Viewer], published: i64) {
+    for viewer in viewers {
+        viewer.until("everything, unstored", |told| told.messages.last().is_some_and(|last| last.sequence == published)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_is_bounded_and_flat_while_postgresql_or_nats_is_away() {
     let mut postgres = Postgres::start(neighbours::postgres::Options::default()).await.expect("postgresql");
@@ -82,14 +89,13 @@ async fn memory_is_bounded_and_flat_while_postgresql_or_nats_is_away() {
 
     postgres.stop().await.expect("stopped");
     publish_for(&world, outage() / 2, FILLING, &mut published).await;
-    let middle = account(&replica, "VmHWM");
-    // Viewers who are behind read from the stream what left the ring.
+    // Viewers who are behind read from the stream what left the ring. When they have it all, everything is as full as it gets.
     let viewers = [Viewer::start(api, Some(&cursors[0])).await, Viewer::start(api, Some(&cursors[1])).await];
+    until_told(&viewers, published).await;
+    let middle = account(&replica, "VmHWM");
     publish_for(&world, outage() / 2, 0, &mut published).await;
+    until_told(&viewers, published).await;
     let without_postgres = account(&replica, "VmHWM");
-    for viewer in &viewers {
-        viewer.until("everything, unstored", |told| told.messages.last().is_some_and(|last| last.sequence == published)).await;
-    }
     postgres.start_again().await.expect("started");
     world.sql = postgres.connect(&world.database).await.expect("a connection");
     world.until_within(MESSAGES, published, DEADLINE + outage()).await;

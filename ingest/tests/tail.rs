@@ -149,6 +149,8 @@ async fn the_list_of_runs_stays_true_over_a_server_that_comes_again() {
     world.publish("workflow.demo.other.u-2.agent.a.message", r#"{"content":"here"}"#).await;
     world.publish("workflow.demo.other.x-3.agent.a.message", r#"{"content":"not asked for"}"#).await;
     watch.until_lines(2).await;
+    // What the server holds when it dies, or is sent just then, comes again.
+    world.set_ack_wait(std::time::Duration::from_secs(2)).await;
     replica.child.kill().await.expect("killed");
     world.publish("workflow.demo.other.u-4.agent.a.message", r#"{"content":"while it was away"}"#).await;
     watch.until_complains("trying again").await;
