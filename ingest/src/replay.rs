@@ -12,7 +12,6 @@ use anyhow::Context as _;
 use async_nats::jetstream;
 use deadpool_postgres::Pool;
 use serde_json::json;
-use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
 use crate::args::client::Format;
@@ -23,6 +22,7 @@ use crate::consume::STREAM;
 use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::past::{Begin, Past};
+use crate::store::clock::DatabaseClock;
 use crate::store::error::Remedy;
 use crate::store::insert::again::{Again, Manner, write_again};
 use crate::store::partitions::{make, oldest_day};
@@ -116,9 +116,9 @@ pub async fn replay(args: &ReplayArgs) -> anyhow::Result<Report> {
     let begin = begin(args.from, &known, message::Timestamp::new(stream.cached_info().created))?;
     let mut past = Past::begin(&jetstream, stream, "replay", begin, Vec::new()).await.context("the stream cannot be read")?;
     let mut replay = Replay {
+        oldest: oldest_day(args.retention_days, DatabaseClock::default().now(&pool).await?),
         pool,
         epochs: known,
-        oldest: oldest_day(args.retention_days, OffsetDateTime::now_utc()),
         manner: if args.dry_run { Manner::DryReplay } else { Manner::Replay },
         report: Report::default(),
         runs: BTreeSet::new(),

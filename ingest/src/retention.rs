@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::consume::pause;
 use crate::store::partitions::list::leaves;
 use crate::store::partitions::{ahead, leave, make, oldest_day};
-use crate::store::{Lock, NEVER_IDLE, StoreError};
+use crate::store::{Lock, NEVER_IDLE, StoreError, clock};
 use choose::{Keep, choose};
 
 pub use metrics::Metrics;
@@ -79,7 +79,7 @@ pub async fn look_after(
     let mut session = Object::take(pool.get().await?);
     let now = match now {
         Some(now) => now,
-        None => leave::now(&session).await?,
+        None => clock::now(&session).await?,
     };
     // In another session, so before this one has the lock: nothing keeps it from speaking then.
     make(pool, &ahead(now).collect()).await?;

@@ -3,6 +3,7 @@
 //! Replicas share the tables without knowing of each other: what must not be done twice at once is done under an advisory
 //! lock, and rows are always written in the order of their keys, so that no two transactions wait for each other.
 
+pub mod clock;
 pub mod dead_letter;
 pub mod epochs;
 pub mod error;

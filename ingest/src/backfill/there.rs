@@ -8,6 +8,7 @@ use async_nats::jetstream;
 use deadpool_postgres::Pool;
 use message::identity::names_nothing;
 use message::{Kind, PodIdentity, RunIdentity, Source, escape};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -68,9 +69,8 @@ async fn of_table(there: &mut There, pool: &Pool, pod: &PodIdentity) -> anyhow::
         ("workflow_uid = $2", uid)
     };
     let sql = format!(
-        "SELECT id, kind, source->>'label' AS label, (source->>'generation')::bigint AS generation, \
-             (source->>'start')::bigint AS start, (source->>'end')::bigint AS \"end\", \
-             coalesce((source->>'part')::integer, 0) AS part, source->>'pod_uid' AS pod_uid, epoch, stream_seq \
+        "SELECT id, kind, source->>'label' AS label, source->>'generation' AS generation, source->>'start' AS start, \
+             source->>'end' AS \"end\", coalesce(source->>'part', '0') AS part, source->>'pod_uid' AS pod_uid, epoch, stream_seq \
          FROM workflow_comms.agent_messages \
          WHERE workflow_namespace = $1 AND {which} AND (epoch, stream_seq) > ($3, $4) \
          ORDER BY epoch, stream_seq LIMIT $5"
@@ -81,21 +81,29 @@ async fn of_table(there: &mut There, pool: &Pool, pod: &PodIdentity) -> anyhow::
         let parameters: [&(dyn ToSql + Sync); 5] = [namespace, value, &after.epoch, &after.sequence, &PAGE];
         let rows = client.query(&statement, &parameters).await?;
         for row in &rows {
-            let pod_uid: Option<String> = row.try_get("pod_uid")?;
-            let numbers = (row.try_get("generation")?, row.try_get("start")?, row.try_get("end")?);
-            let label: Option<String> = row.try_get("label")?;
-            if let (Some(pod_uid), Some(label), (Some(generation), Some(start), Some(end))) = (pod_uid, label, numbers)
-                && pod_uid == pod.pod_uid
+            if let Some(source) = source_of(row)?
+                && source.pod_uid == pod.pod_uid
             {
-                let number = |number: i64| u64::try_from(number).unwrap_or_default();
-                let part = u32::try_from(row.try_get::<_, i32>("part")?).unwrap_or_default();
-                let (generation, start, end) = (number(generation), number(start), number(end));
-                there.add(row.try_get("id")?, row.try_get("kind")?, &Source { pod_uid, label, generation, start, end, part });
+                there.add(row.try_get("id")?, row.try_get("kind")?, &source);
             }
         }
         let Some(last) = rows.last() else { return Ok(()) };
         after = Cursor { epoch: last.try_get("epoch")?, sequence: last.try_get("stream_seq")? };
     }
+}
+
+/// Where a row was read from. Others write there what they like: what holds no numbers says nothing of a file.
+fn source_of(row: &Row) -> Result<Option<Source>, tokio_postgres::Error> {
+    let text = |name| row.try_get::<_, Option<String>>(name);
+    let number = |name| text(name).map(|text| text.and_then(|text| text.parse::<u64>().ok()));
+    let (Some(pod_uid), Some(label)) = (text("pod_uid")?, text("label")?) else { return Ok(None) };
+    let (Some(generation), Some(start), Some(end), Some(part)) =
+        (number("generation")?, number("start")?, number("end")?, number("part")?)
+    else {
+        return Ok(None);
+    };
+    let Ok(part) = u32::try_from(part) else { return Ok(None) };
+    Ok(Some(Source { pod_uid, label, generation, start, end, part }))
 }
 
 /// The subjects that the messages of a run have.

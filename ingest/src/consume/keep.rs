@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
 use message::Timestamp;
-use time::OffsetDateTime;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
@@ -23,6 +22,7 @@ use super::{Storing, pause};
 use crate::batch::{Batch, Delivery, Likely};
 use crate::cursor::Cursor;
 use crate::epochs::Epochs;
+use crate::store::clock::DatabaseClock;
 use crate::store::error::Remedy;
 use crate::store::insert::{Inserted, insert};
 use crate::store::partitions::Partitions;
@@ -44,6 +44,7 @@ pub(super) struct Keeper {
     trouble: Trouble,
     epochs: Option<Epochs>,
     partitions: Partitions,
+    clock: DatabaseClock,
     likely: Likely,
     /// For how many batches more something is expected to be there already.
     mixed: u32,
@@ -52,7 +53,16 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(storing: Storing, answers: mpsc::Sender<Answers>, trouble: Trouble) -> Self {
         let partitions = Partitions::new(storing.retention_days);
-        Self { storing, answers, trouble, epochs: None, partitions, likely: Likely::New, mixed: 0 }
+        Self {
+            storing,
+            answers,
+            trouble,
+            epochs: None,
+            partitions,
+            clock: DatabaseClock::default(),
+            likely: Likely::New,
+            mixed: 0,
+        }
     }
 
     /// Stores batches until there are no more.
@@ -154,7 +164,7 @@ impl Keeper {
             Some(epochs) => epochs.clone(),
             None => self.epochs.insert(epochs::read(&self.storing.pool).await?).clone(),
         };
-        let now = OffsetDateTime::now_utc();
+        let now = self.clock.now(&self.storing.pool).await?;
         let batch = match refused {
             Some(error) => {
                 let dead = deliveries.iter().map(|delivery| delivery.dead_letter(&epochs, "refused", error)).collect();

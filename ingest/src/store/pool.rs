@@ -96,7 +96,9 @@ fn open_for(args: &DatabaseArgs, connections: u16) -> Result<Pool, DatabaseSetti
     }
     config.connect_timeout(WAIT).keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(Duration::from_secs(30));
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let remote = config.get_hosts().iter().find_map(remote_host);
+    // An address given beside a name is what is connected to.
+    let address = config.get_hostaddrs().iter().find(|address| !address.is_loopback()).map(ToString::to_string);
+    let remote = config.get_hosts().iter().find_map(remote_host).or(address);
     let manager = match remote {
         None if config.get_ssl_mode() != SslMode::Require => Manager::from_config(config, NoTls, manager_config),
         Some(host) if config.get_ssl_mode() == SslMode::Disable => return Err(DatabaseSettingsError::Plaintext(host)),

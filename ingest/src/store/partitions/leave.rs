@@ -2,7 +2,7 @@
 //! that viewers know before anything is gone; then what is known of runs goes, then the partition.
 
 use deadpool_postgres::ClientWrapper;
-use time::{Date, OffsetDateTime};
+use time::Date;
 use tokio_postgres::error::SqlState;
 
 use super::list::{LEAVING, Leaf, LeafState};
@@ -97,15 +97,6 @@ pub async fn remove(session: &ClientWrapper, leaf: &Leaf) -> Result<bool, StoreE
         }
     }
     done(session.batch_execute(&format!("DROP TABLE workflow_comms.{name}")).await, "drop a partition")
-}
-
-/// The time of the database, which decides for all replicas alike.
-///
-/// # Errors
-/// When `PostgreSQL` is away.
-pub async fn now(session: &ClientWrapper) -> Result<OffsetDateTime, StoreError> {
-    let row = session.query_one("SELECT clock_timestamp()", &[]).await;
-    row.and_then(|row| row.try_get(0)).map_err(StoreError::of("read the time"))
 }
 
 /// Whether something was done, or somebody was in the way.

@@ -9,8 +9,14 @@ async fn plain_text_stays_on_this_machine() {
     for url in ["postgres://a:b@127.0.0.1/x", "postgres://a:b@localhost:5/x", "postgres://a:b@[::1]/x", "host=/run/pg user=a"] {
         assert!(open(&args(url)).is_ok(), "{url}");
     }
-    let error = open(&args("postgres://a:secret@db.example/x?sslmode=disable")).expect_err("refused");
-    assert!(matches!(error, DatabaseSettingsError::Plaintext(ref host) if host == "db.example"), "{error}");
+    for (url, remote) in [
+        ("postgres://a:secret@db.example/x?sslmode=disable", "db.example"),
+        ("host=localhost hostaddr=10.0.0.7 user=a sslmode=disable", "10.0.0.7"),
+        ("hostaddr=10.0.0.7 user=a sslmode=disable", "10.0.0.7"),
+    ] {
+        let error = open(&args(url)).expect_err("refused");
+        assert!(matches!(error, DatabaseSettingsError::Plaintext(ref host) if host == remote), "{error}");
+    }
 }
 
 #[tokio::test]
