@@ -8,7 +8,7 @@ use neighbours::Postgres;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use crate::viewer::Viewer;
+use crate::viewer::{Told, Viewer};
 use crate::world::{DEADLINE, Replica, World};
 
 const MESSAGES: &str = "SELECT count(*) FROM workflow_comms.agent_messages";
@@ -67,10 +67,14 @@ async fn publish_for(world: &World, duration: Duration, least: i64, published: &
     }
 }
 
-/// Waits until viewers have everything that was published, none of it stored.
+/// Waits until viewers have everything that was published, none of it stored, for as long as they come nearer: it is much.
 async fn until_told(viewers: &[Viewer], published: i64) {
+    let last = |told: &Told| told.messages.last().map_or(0, |last| last.sequence);
     for viewer in viewers {
-        viewer.until("everything, unstored", |told| told.messages.last().is_some_and(|last| last.sequence == published)).await;
+        let mut reached = 0;
+        while reached < published {
+            reached = last(&viewer.until("more of what is unstored", |told| last(told) > reached).await);
+        }
     }
 }
 

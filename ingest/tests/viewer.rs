@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ingest::cursor::Cursor;
+use memchr::memmem;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -78,7 +79,7 @@ async fn read(mut stream: BufReader<TcpStream>, told: Arc<Mutex<Told>>) {
     while stream.read_line(&mut line).await.is_ok_and(|count| count > 0) && line != "\r\n" {
         line.clear();
     }
-    let mut text = String::new();
+    let mut text = Vec::new();
     loop {
         let mut size = String::new();
         if !stream.read_line(&mut size).await.is_ok_and(|count| count > 0) {
@@ -89,10 +90,13 @@ async fn read(mut stream: BufReader<TcpStream>, told: Arc<Mutex<Told>>) {
         if stream.read_exact(&mut chunk).await.is_err() {
             return;
         }
-        text.push_str(&String::from_utf8_lossy(&chunk[..size]));
-        while let Some((event, rest)) = text.split_once("\n\n") {
-            take(event, &told);
-            text = rest.to_owned();
+        // An event of many chunks is not searched again from its beginning with each of them.
+        let mut searched = text.len().saturating_sub(1);
+        text.extend_from_slice(&chunk[..size]);
+        while let Some(end) = memmem::find(&text[searched..], b"\n\n").map(|at| searched + at) {
+            take(std::str::from_utf8(&text[..end]).expect("UTF-8"), &told);
+            text.drain(..end + 2);
+            searched = 0;
         }
     }
 }
