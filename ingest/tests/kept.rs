@@ -9,10 +9,12 @@ use ingest::store::partitions::list::{LeafState, leaves};
 use ingest::store::{StoreError, epochs};
 use time::macros::{date, datetime};
 use time::{Date, OffsetDateTime};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::shelf::{Shelf, delivery};
 use crate::viewer::Viewer;
-use crate::world::World;
+use crate::world::{DEADLINE, World};
 
 const SAID: &str = r#""content":"said","step_id":"s","agent_id":"a","source":{"pod_uid":"p","label":"l","generation":1,"start":0,"end":1,"part":0},"seq":1"#;
 /// On this day, with 18 days kept, the first of March is too old.
@@ -242,4 +244,32 @@ async fn viewers_below_a_dropped_day_are_told_and_its_messages_do_not_come_back(
         stop.cancel();
         running.wait().await.expect("stopped");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_breaks_off_where_a_day_is_dropped_meanwhile() {
+    let world = World::start().await;
+    let (running, stop) = world.serve().await;
+    for first in (0..4_000).step_by(1_000) {
+        world.publish_numbered(first..first + 1_000).await;
+    }
+    world.until("SELECT watermark FROM workflow_comms.stream_epochs", 4_000).await;
+    // More than what is on its way between two programs.
+    let sql = "UPDATE workflow_comms.agent_messages SET content = content || ' ' || repeat('x', 16000)";
+    world.sql.execute(sql, &[]).await.expect("longer rows");
+    let mut stream = TcpStream::connect(running.api).await.expect("connected");
+    let request = "GET /api/agents/runs/u-1/export.jsonl HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut taken = vec![0; 1 << 20];
+    stream.read_exact(&mut taken).await.expect("its first part");
+    assert!(taken.starts_with(b"HTTP/1.1 200 "), "{}", taken[..64].escape_ascii());
+    let later = OffsetDateTime::now_utc() + time::Duration::days(3);
+    look_after(&world.pool(), Retention { days: 1, bytes: None }, &Metrics::default(), Some(later)).await.expect("looked after");
+    // What comes is no whole file: the last chunk, which says that this is all, is missing.
+    let outcome = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut taken)).await.expect("in time");
+    assert!(outcome.is_err() || !taken.ends_with(b"\r\n0\r\n\r\n"), "it is told to be whole");
+    let lines = taken.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{")).count();
+    assert!((1..4_000).contains(&lines), "{lines} lines");
+    stop.cancel();
+    running.wait().await.expect("stopped");
 }

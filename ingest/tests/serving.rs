@@ -4,7 +4,7 @@ use ingest::args::Command;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::World;
+use crate::world::{World, get};
 
 /// Reads an answer until it holds this text.
 async fn read_until(stream: &mut tokio::net::TcpStream, wanted: &str) -> String {
@@ -24,7 +24,7 @@ async fn read_until(stream: &mut tokio::net::TcpStream, wanted: &str) -> String 
 
 /// What readiness says, condition by condition.
 pub(crate) async fn readyz(admin: std::net::SocketAddr) -> String {
-    crate::world::get(admin, "/readyz").await
+    get(admin, "/readyz").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,4 +98,26 @@ async fn a_stopping_replica_is_not_ready_first_and_goes_on_telling_until_its_str
     assert!(told.contains(&true), "nobody was told what was said meanwhile");
     world.until("SELECT count(*) FROM workflow_comms.agent_messages", 2).await;
     stopped.await.expect("no panic").expect("stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_attribute_keeps_the_page_of_its_run_away() {
+    let world = World::start().await;
+    let (running, stop) = world.serve().await;
+    let source = r#"{"pod_uid":"p\u0000","label":"l\u0000","generation":1,"start":0,"end":1,"part":0}"#;
+    for usage in [r#"{"input_tokens":7,"\u0000":"\u0000"}"#, r#"{"input_tokens":"99999999999999999999"}"#, r#""\u0000""#, "[1]"] {
+        let body =
+            format!(r#"{{"v":1,"content":"tokens were used","attrs":{{"usage":{usage},"note":"a\u0000b"}},"source":{source}}}"#);
+        world.publish("workflow.demo.build.u-1.agent.a.status", &body).await;
+    }
+    world.until("SELECT watermark FROM workflow_comms.stream_epochs", 4).await;
+    assert_eq!(world.count("SELECT count(*) FROM workflow_comms.agent_messages").await, 4);
+    for path in ["/agents", "/agents/u-1", "/agents/u-1?part=about", "/api/agents/runs/u-1", "/api/agents/runs/u-1/messages"] {
+        let answer = get(running.api, path).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+    }
+    let page = get(running.api, "/agents/u-1").await;
+    assert!(page.contains("tokens were used") && page.contains(r#"id="spread""#), "{page}");
+    stop.cancel();
+    running.wait().await.expect("stopped");
 }
