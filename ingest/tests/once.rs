@@ -78,6 +78,16 @@ async fn other_words_under_a_known_id_are_kept_whichever_came_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_words_under_a_known_id_are_kept_also_when_they_come_late() {
+    let shelf = Shelf::new().await;
+    shelf.store(&[delivery(10, 0, 1, SAID, false)]).await.unwrap();
+    shelf.settle(50).await;
+    let done = shelf.store(&[delivery(20, 0, 1, SAID, true), delivery(30, 0, 1, OTHER, true)]).await.unwrap();
+    assert_eq!((done.rows, done.repeated, done.dead), (0, 1, vec!["late"]));
+    assert_eq!((shelf.rows().await, shelf.dead("late").await), (vec![10], vec![30]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_position_keeps_one_fate_when_another_message_turns_out_to_be_the_first() {
     let shelf = Shelf::new().await;
     let copies = [delivery(30, 0, 1, OTHER, false), delivery(40, 0, 1, SAID, false)];

@@ -12,6 +12,7 @@ use super::{Fates, Lives, known};
 use crate::batch::Row;
 use crate::epochs::Epochs;
 use crate::store::{Lock, StoreError};
+use crate::stored::same_words;
 
 /// A message came after its place was settled.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +53,12 @@ pub(super) async fn set_aside<'a, 'b>(
         settled.into_iter().enumerate().filter(|(index, _)| !there.contains(index)).map(|(_, row)| row).collect();
     let messages: Vec<_> = strangers.iter().map(|row| &row.stored).collect();
     let copied = known::lower_copies(transaction, &messages).await?;
+    // A copy needs no place of its own, unless it says something else.
+    let is_copy = |index: usize, row: &Row<'_>| {
+        copied.get(&index).is_some_and(|first| same_words((&row.stored.message).into(), (&first.message).into()))
+    };
     let mut late: Vec<&Row<'_>> =
-        strangers.into_iter().enumerate().filter(|(index, _)| !copied.contains_key(index)).map(|(_, row)| row).collect();
+        strangers.into_iter().enumerate().filter(|(index, row)| !is_copy(*index, row)).map(|(_, row)| row).collect();
     late.sort_by_key(|row| row.stored.cursor);
     fates.repeated -= late.len();
     give_up(transaction, &late, epochs, fates).await?;
