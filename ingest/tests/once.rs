@@ -83,8 +83,8 @@ async fn other_words_under_a_known_id_are_kept_also_when_they_come_late() {
     shelf.store(&[delivery(10, 0, 1, SAID, false)]).await.unwrap();
     shelf.settle(50).await;
     let done = shelf.store(&[delivery(20, 0, 1, SAID, true), delivery(30, 0, 1, OTHER, true)]).await.unwrap();
-    assert_eq!((done.rows, done.repeated, done.dead), (0, 1, vec!["late"]));
-    assert_eq!((shelf.rows().await, shelf.dead("late").await), (vec![10], vec![30]));
+    assert_eq!((done.rows, done.repeated, done.dead), (0, 1, vec!["conflict"]));
+    assert_eq!((shelf.rows().await, shelf.passed().await, shelf.dead("conflict").await), (vec![10], vec![], vec![30]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,9 +72,7 @@ pub(super) async fn write<'b>(
         return Err(place_taken(&group.first.stored));
     }
     // In a life of the stream that has ended no other place will be found for them.
-    let mut rows: Vec<&Row<'_>> = open.iter().flat_map(Group::all).collect();
-    rows.sort_by_key(|row| row.stored.cursor);
-    late::give_up(transaction, &rows, epochs, fates).await?;
+    late::give_up(transaction, open.iter().flat_map(Group::all).collect(), epochs, fates).await?;
     Ok(written)
 }
 

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::{Fates, Lives, known};
 use crate::batch::Row;
+use crate::cursor::Cursor;
 use crate::epochs::Epochs;
 use crate::store::{Lock, StoreError};
 use crate::stored::same_words;
@@ -53,15 +54,24 @@ pub(super) async fn set_aside<'a, 'b>(
         settled.into_iter().enumerate().filter(|(index, _)| !there.contains(index)).map(|(_, row)| row).collect();
     let messages: Vec<_> = strangers.iter().map(|row| &row.stored).collect();
     let copied = known::lower_copies(transaction, &messages).await?;
-    // A copy needs no place of its own, unless it says something else.
-    let is_copy = |index: usize, row: &Row<'_>| {
-        copied.get(&index).is_some_and(|first| same_words((&row.stored.message).into(), (&first.message).into()))
-    };
-    let mut late: Vec<&Row<'_>> =
-        strangers.into_iter().enumerate().filter(|(index, row)| !is_copy(*index, row)).map(|(_, row)| row).collect();
-    late.sort_by_key(|row| row.stored.cursor);
-    fates.repeated -= late.len();
-    give_up(transaction, &late, epochs, fates).await?;
+    let (mut late, mut contested) = (Vec::new(), Vec::new());
+    for (index, row) in strangers.into_iter().enumerate() {
+        match copied.get(&index) {
+            None => late.push(row),
+            Some(original) if !same_words((&row.stored.message).into(), (&original.message).into()) => {
+                contested.push((row, original));
+            }
+            // A copy needs no place of its own.
+            Some(_) => {}
+        }
+    }
+    fates.repeated -= late.len() + contested.len();
+    give_up(transaction, late, epochs, fates).await?;
+    contested.sort_by_key(|(row, _)| row.stored.cursor);
+    cut_out(transaction, contested.iter().map(|(row, _)| row.stored.cursor)).await?;
+    for (row, original) in contested {
+        fates.copies(std::iter::once(row), original, epochs);
+    }
     Ok(open)
 }
 
@@ -83,11 +93,19 @@ pub(super) async fn set_aside_known<'a, 'b>(
 /// Makes them dead letters, and no longer part of what is told as discarded.
 pub(super) async fn give_up(
     transaction: &Transaction<'_>,
-    late: &[&Row<'_>],
+    mut late: Vec<&Row<'_>>,
     epochs: &Epochs,
     fates: &mut Fates,
 ) -> Result<(), StoreError> {
-    if late.is_empty() {
+    late.sort_by_key(|row| row.stored.cursor);
+    cut_out(transaction, late.iter().map(|row| row.stored.cursor)).await?;
+    fates.dead.extend(late.iter().map(|row| row.delivery.dead_letter(epochs, "late", &Late)));
+    Ok(())
+}
+
+/// Takes positions, in their order, out of what is told as discarded.
+async fn cut_out(transaction: &Transaction<'_>, places: impl ExactSizeIterator<Item = Cursor>) -> Result<(), StoreError> {
+    if places.len() == 0 {
         return Ok(());
     }
     let action = StoreError::of;
@@ -96,8 +114,7 @@ pub(super) async fn give_up(
     transaction.execute(lock, &[&Lock::Discarded.key()]).await.map_err(action("lock what is told as discarded"))?;
     let cut = transaction.prepare_cached(CUT).await.map_err(action("cut a discarded range"))?;
     let rest = transaction.prepare_cached(REST).await.map_err(action("cut a discarded range"))?;
-    for row in late {
-        let cursor = row.stored.cursor;
+    for cursor in places {
         let found = transaction.query(&cut, &[&cursor.epoch, &cursor.sequence]).await;
         for range in found.map_err(action("cut a discarded range"))? {
             let read = |index| range.try_get::<_, i64>(index).map_err(action("cut a discarded range"));
@@ -110,7 +127,6 @@ pub(super) async fn give_up(
                 }
             }
         }
-        fates.dead.push(row.delivery.dead_letter(epochs, "late", &Late));
     }
     Ok(())
 }
