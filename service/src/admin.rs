@@ -3,26 +3,36 @@
 //! Live means that the process can answer. Ready is decided by named conditions, so that an answer of 503 says which one
 //! fails; a neighbour that is away makes us not ready, never dead, or its restart would restart us too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::CONTENT_TYPE;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept;
 
 /// The content type of the text exposition format (`OpenMetrics` 1.0).
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Connections at once; probes and scrapers need a few.
+const MOST_CONNECTIONS: usize = 128;
+/// How long a connection may take for the head of its next request; scrapers that come less often connect again.
+const HEADER_TIME: Duration = Duration::from_secs(30);
+/// The head of a request, in bytes.
+const MOST_HEADER_BYTES: usize = 16 << 10;
 
 /// Named conditions, all of which must hold for the process to be ready.
 #[derive(Debug, Clone, Default)]
@@ -82,17 +92,27 @@ pub async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener
         .with_context(|| format!("cannot listen on `{address}` for {what}; choose another address or stop what uses it"))
 }
 
-/// Serves the admin port until the token is cancelled.
+/// Serves the admin port until the token is cancelled. Any pod of the cluster may reach it: whoever keeps many connections
+/// open keeps neither memory nor the kubelet's questions away from us, because the newest take the place of the oldest.
 pub async fn serve(listener: TcpListener, readiness: Readiness, registry: Arc<Registry>, stop: CancellationToken) {
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let stream = tokio::select! {
             stream = accept::next(&listener) => stream,
             () = stop.cancelled() => return,
         };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() == MOST_CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
         let (readiness, registry, stop) = (readiness.clone(), registry.clone(), stop.clone());
-        tokio::spawn(async move {
+        let connection = tokio::spawn(async move {
             let answer = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&request, &readiness, &registry))));
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_buf_size(MOST_HEADER_BYTES);
+            let connection = builder.serve_connection(TokioIo::new(stream), answer);
             tokio::select! {
                 result = connection => if let Err(error) = result {
                     tracing::debug!(%error, "admin connection ended");
@@ -100,6 +120,7 @@ pub async fn serve(listener: TcpListener, readiness: Readiness, registry: Arc<Re
                 () = stop.cancelled() => {}
             }
         });
+        open.push_back(connection.abort_handle());
     }
 }
 

@@ -1,3 +1,6 @@
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use super::*;
 
 #[test]
@@ -14,13 +17,39 @@ fn a_failing_condition_is_named_until_it_holds() {
 }
 
 #[tokio::test]
-async fn the_port_answers_and_stops_with_the_token() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+async fn whoever_keeps_connections_open_keeps_no_question_away() {
     let listener = bind("tests", ([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let served = tokio::spawn(serve(listener, Readiness::default(), Arc::new(Registry::default()), stop.clone()));
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..=MOST_CONNECTIONS {
+        idle.push(TcpStream::connect(address).await.unwrap());
+    }
+    let mut asking = TcpStream::connect(address).await.unwrap();
+    asking.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = [0; 15];
+    asking.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    // The two oldest had to go, no other.
+    for mut oldest in idle.drain(..2) {
+        assert_eq!(oldest.read(&mut [0]).await.unwrap(), 0);
+    }
+    for other in idle {
+        let error = other.try_read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    }
+    stop.cancel();
+    served.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_port_answers_and_stops_with_the_token() {
+    let listener = bind("tests", ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(serve(listener, Readiness::default(), Arc::new(Registry::default()), stop.clone()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
