@@ -7,6 +7,7 @@ const EVERY = 5_000;
 // Bars of a long run cost more to read.
 const LONG = 10_000;
 const EVERY_LONG = 60_000;
+const OPEN = ".heading .state.running, .heading .state.stalled";
 // How often the bars are marked.
 const MARKED = 200;
 const BARS = 120;
@@ -26,6 +27,8 @@ export class About {
     this.#listen();
     // The bars of a long run; its rows are drawn first.
     if (this.#spread.hidden && document.getElementById("messages")) requestAnimationFrame(() => setTimeout(() => this.#refresh()));
+    // A run changes its state also when nothing is said any more, and a filter leaves out most of what is said.
+    setInterval(() => document.querySelector(OPEN) && this.stale(), EVERY_LONG);
   }
 
   // Something was said: what is shown around the list is old.
@@ -53,7 +56,8 @@ export class About {
     const url = new URL(location.href);
     url.searchParams.set("part", "about");
     const answer = await fetch(url).catch(() => null);
-    if (!answer?.ok || answer.redirected) return;
+    if (answer?.redirected) return;
+    if (!answer?.ok) return this.stale();
     const template = document.createElement("template");
     template.innerHTML = await answer.text();
     for (const selector of [".heading", ".chips", "#about"]) this.#put(selector, template.content.querySelector(selector));
@@ -112,6 +116,8 @@ export class About {
   }
 
   #draw(event) {
+    // Released where nothing told of it.
+    if (this.#drag && event.buttons === 0) this.#forget();
     if (!this.#drag || (!this.#drag.range && Math.abs(event.clientX - this.#drag.at) < DRAWN)) return;
     const svg = this.#spread.querySelector("svg");
     const box = svg.getBoundingClientRect();
@@ -135,9 +141,10 @@ export class About {
     const [from, to] = ["from", "to"].map((name) => Number(this.#spread.dataset[name]));
     const [since, until] = parts.map((part) => new Date(from + (to - from) * part).toISOString());
     const url = new URL(location.href);
-    for (const name of ["before", "after", "at"]) url.searchParams.delete(name);
-    url.searchParams.set("since", since);
-    url.searchParams.set("until", until);
+    for (const name of ["before", "after", "at", "since", "until"]) url.searchParams.delete(name);
+    // A range up to an edge has no bound there: the last message is part of it, and so is what follows.
+    if (parts[0] > 0) url.searchParams.set("since", since);
+    if (parts[1] < 1) url.searchParams.set("until", until);
     url.hash = "";
     location.assign(url);
   }

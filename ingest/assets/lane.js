@@ -83,14 +83,17 @@ export class Lane {
       }
       return;
     }
-    this.#open(this.#source ? lowest([from, this.#source.position]) : from);
+    this.#open(this.#source ? this.#source.position : from);
   }
 
   #shrink() {
     if (this.#source && this.#wanted().size < this.#runs.length) this.#open(this.#source.position);
   }
 
-  #open(after) {
+  #open(position) {
+    // Whoever came meanwhile comes along, from where it is.
+    const waiting = [...this.#tabs].filter((tab) => !tab.inPlace);
+    const after = lowest([position, ...waiting.map((tab) => tab.position)]);
     this.#runs = [...this.#wanted()];
     for (const tab of this.#tabs) tab.inPlace = true;
     const url = new URL(this.base, location.href);

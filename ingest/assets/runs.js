@@ -7,6 +7,10 @@ import { help } from "./keys.js";
 import { Stream } from "./stream.js";
 
 const EVERY = 1000;
+// More runs than this are on older pages.
+const MOST = 200;
+
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 
 const table = document.querySelector("table.runs");
 const list = document.querySelector(".list");
@@ -36,15 +40,25 @@ function update(row) {
   if (present) {
     if (present.dataset.last !== row.dataset.last) moved.add(run);
     // The cells alone: the row keeps its place, and the focus what it was on.
-    if (!present.contains(document.activeElement)) present.replaceChildren(...row.childNodes);
+    const cells = [...row.cells];
+    for (const [index, cell] of [...present.cells].entries()) {
+      if (!cell.contains(document.activeElement)) cell.replaceWith(cells[index]);
+    }
     present.dataset.last = row.dataset.last;
     present.dataset.state = row.dataset.state;
   } else {
-    const wanted = table.dataset.new?.split(" ") ?? [];
-    if (!wanted.includes("all") && !wanted.includes(row.dataset.state)) return;
+    waiting.delete(run);
+    if (table.dataset.new === undefined || !belongs(row)) return;
     waiting.set(run, row);
+    if (waiting.size > MOST) waiting.delete(waiting.keys().next().value);
   }
   timer ||= setTimeout(settle, body.childElementCount === 0 ? 0 : EVERY);
+}
+
+// Whether a run belongs on this page. What was searched for stays, whatever becomes of it.
+function belongs(row) {
+  const wanted = table.dataset.new?.split(" ") ?? ["all"];
+  return wanted.includes("all") || wanted.includes(row.dataset.state);
 }
 
 function isBusy() {
@@ -58,7 +72,8 @@ function settle() {
 }
 
 function show() {
-  const out = waiting.size + (isInOrder() ? 0 : moved.size);
+  const gone = [...body.children].filter((row) => !belongs(row)).length;
+  const out = waiting.size + Math.max(gone, isInOrder() ? 0 : moved.size);
   updated.hidden = out === 0;
   updated.textContent = `${out} updated`;
 }
@@ -76,20 +91,43 @@ function apply() {
   }
   waiting.clear();
   moved.clear();
+  for (const row of [...body.children]) if (!belongs(row)) row.remove();
   if (!isInOrder()) {
     const rows = [...body.children].sort((left, right) => (isAfter(left.dataset.last, right.dataset.last) ? -1 : 1));
     body.append(...rows);
   }
+  if (table.dataset.new !== undefined) cut();
   show();
 }
 
-// The times of day and "2 s ago" grow old by themselves.
+// What is too much goes to the page of older runs.
+function cut() {
+  if (body.childElementCount <= MOST) return;
+  for (const row of [...body.children].slice(MOST)) row.remove();
+  let older = document.querySelector(".older a");
+  if (!older) {
+    older = document.createElement("a");
+    older.textContent = "Older runs";
+    const line = document.createElement("p");
+    line.className = "older";
+    line.append(older);
+    document.getElementById("table").after(line);
+  }
+  const url = new URL(location.href);
+  url.searchParams.set("before", body.lastElementChild.dataset.last);
+  older.href = url;
+}
+
+// "2 s ago" grows old by itself, in the words that the server has for it.
 function age() {
   for (const time of document.querySelectorAll("time.ago")) {
     const seconds = Math.floor((Date.now() - Date.parse(time.dateTime)) / 1000);
     if (seconds < 2) time.textContent = "now";
     else if (seconds < 60) time.textContent = `${seconds} s ago`;
     else if (seconds < 3600) time.textContent = `${Math.floor(seconds / 60)} m ago`;
+    else if (seconds < 86400) time.textContent = `${Math.floor(seconds / 3600)} h ago`;
+    // Older ones stay as the server wrote them.
+    else if (time.textContent.endsWith("ago")) time.textContent = DAY.format(new Date(time.dateTime));
   }
 }
 
@@ -98,7 +136,14 @@ async function refresh() {
   const answer = await fetch(location.href).catch(() => null);
   if (!answer?.ok || answer.redirected) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const row of [...page.querySelectorAll("#runs > tr")].reverse()) update(row);
+  const fresh = [...page.querySelectorAll("#runs > tr")];
+  // What is newer than the oldest of them and is not among them has become something else.
+  const [known, oldest] = [new Set(fresh.map((row) => row.dataset.run)), fresh.at(-1)?.dataset.last];
+  for (const row of body.children) {
+    const missing = !known.has(row.dataset.run) && (!oldest || isAfter(row.dataset.last, oldest));
+    if (missing && !table.dataset.new?.includes("all")) row.dataset.state = "gone";
+  }
+  for (const row of fresh.reverse()) update(row);
 }
 
 updated.addEventListener("click", () => {

@@ -22,7 +22,6 @@ export class Source {
   #timer = 0;
   #after;
   #before = false;
-  #offline = false;
   #state = "";
   #heard = Date.now();
   #looked = Date.now();
@@ -49,13 +48,13 @@ export class Source {
   // Opens it anew from its position, or asks for something else from another.
   open(url = this.#url, after = this.#after) {
     this.close();
-    this.#offline = false;
     this.#url = url;
     this.#after = after;
     this.#heard = Date.now();
     const source = new EventSource(this.#address());
     this.#source = source;
-    this.#tell("opening", this.#before ? "Reconnecting" : "Connecting");
+    // Until it is known better, what was said last holds: signed out, or without a network.
+    if (this.#state !== "out" && navigator.onLine) this.#tell("opening", this.#before ? "Reconnecting" : "Connecting");
     source.addEventListener("open", () => {
       this.#heard = Date.now();
       this.#wait = FIRST_WAIT;
@@ -86,16 +85,24 @@ export class Source {
     clearInterval(this.#looking);
   }
 
-  // Nothing is tried until there is a network again.
+  // It is tried at once when there is a network again; and now and then without one, because a server on this machine needs none.
   online(isOnline) {
     if (!isOnline) this.#waitForNetwork();
-    else if (this.#offline) this.open();
+    else if (!this.isOpen) this.open();
   }
 
   #waitForNetwork() {
     this.close();
-    this.#offline = true;
     this.#tell("closed", "Offline");
+    this.#again();
+  }
+
+  // Spread over time: after a restart of the server everybody comes back.
+  #again() {
+    const wait = this.#wait * (0.5 + Math.random());
+    this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
+    this.#timer = setTimeout(() => this.open(), wait);
+    return wait;
   }
 
   #listen(name, handle) {
@@ -133,21 +140,22 @@ export class Source {
     if (source !== this.#source) return;
     this.#heard = Date.now();
     if (!navigator.onLine) return this.#waitForNetwork();
-    if (source.readyState === EventSource.CONNECTING) return this.#tell("waiting", "Reconnecting");
+    if (source.readyState === EventSource.CONNECTING) {
+      if (this.#state !== "out") this.#tell("waiting", "Reconnecting");
+      return;
+    }
     this.close();
-    // Spread over time: after a restart of the server everybody comes back.
-    const wait = this.#wait * (0.5 + Math.random());
-    this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
-    this.#tell("closed", `Reconnecting in ${Math.max(1, Math.round(wait / 1000))} s`);
-    this.#timer = setTimeout(() => this.open(), wait);
-    this.#explain();
+    const text = `Reconnecting in ${Math.max(1, Math.round(this.#again() / 1000))} s`;
+    if (this.#state !== "out") this.#tell("closed", text);
+    this.#explain(text);
   }
 
   // An EventSource does not tell why it was refused; a question to the same address does.
-  async #explain() {
+  async #explain(text) {
     const answer = await fetch(new URL(this.#url, location.href), { method: "HEAD", cache: "no-store" }).catch(() => null);
-    if (answer?.status !== 401 || this.#source !== null) return;
-    this.#tell("out", "Sign in again");
+    if (this.#source !== null) return;
+    if (answer?.status === 401) this.#tell("out", "Sign in again");
+    else if (this.#state === "out") this.#tell("closed", text);
   }
 
   #tell(state, text) {

@@ -9,12 +9,13 @@ let lock = null;
 
 // The name of a lock that this page holds while it is there.
 function held() {
-  lock ??= new Promise((resolve) => {
+  lock ??= new Promise((resolve, reject) => {
     const name = `agent-comms tab ${crypto.randomUUID()}`;
-    navigator.locks.request(name, () => {
+    const request = navigator.locks.request(name, () => {
       resolve(name);
       return new Promise(() => {});
     });
+    request.catch(reject);
   });
   return lock;
 }
@@ -44,14 +45,27 @@ export class Tab {
   }
 
   async open() {
+    try {
+      await this.#enter();
+    } catch {
+      // A browser that lets a page keep nothing may have workers and locks, and refuse them.
+      this.#giveUp();
+    }
+  }
+
+  async #enter() {
+    if (!this.#port) {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#giveUp(), ANSWERS);
+    }
     const name = await held();
+    if (!this.#failed) return;
     if (this.#port) return this.#join(name);
     // Whoever signs in as somebody else shares nothing with who was there before.
     const worker = new SharedWorker(new URL("./worker.js", import.meta.url), { type: "module", name: `agent-comms ${document.body.dataset.reader ?? ""}` });
     worker.addEventListener("error", () => this.#giveUp());
     this.#port = worker.port;
     this.#port.onmessage = ({ data }) => this.#told(data);
-    this.#timer = setTimeout(() => this.#giveUp(), ANSWERS);
     this.#join(name);
   }
 
@@ -86,12 +100,13 @@ export class Tab {
   // A worker that ended is followed by another.
   #watch(alive, port) {
     clearTimeout(this.#timer);
-    navigator.locks.request(alive, { mode: "shared" }, () => {
+    const ended = navigator.locks.request(alive, { mode: "shared" }, () => {
       if (port !== this.#port) return;
       this.#port = null;
       this.#stands("opening", "Reconnecting");
       this.open();
     });
+    ended.catch(() => this.#giveUp());
   }
 
   #giveUp() {

@@ -83,16 +83,15 @@ pub fn long_day(timestamp: Timestamp) -> String {
     timestamp.moment().format(format).unwrap_or_default()
 }
 
-/// How long ago, within the hour; the time of the day, within the day; else the day.
+/// How long ago, within the day; else the day.
 #[must_use]
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
-    let format = |format| then.moment().format(format).unwrap_or_default();
     match (now.unix_micros() - then.unix_micros()) / 1_000_000 {
         ..2 => "now".to_owned(),
         seconds @ 2..60 => format!("{seconds} s ago"),
         seconds @ 60..3_600 => format!("{} m ago", seconds / 60),
-        3_600..86_400 => format(format_description!("[hour]:[minute]")),
-        _ => format(format_description!("[day padding:none] [month repr:short] [hour]:[minute]")),
+        seconds @ 3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        _ => then.moment().format(format_description!("[day padding:none] [month repr:short]")).unwrap_or_default(),
     }
 }
 

@@ -148,6 +148,41 @@ async fn a_range_drawn_over_the_bars_is_shown_alone() -> Result<()> {
         .wait_for("the whole run is shown", &format!("return document.querySelectorAll('#rows .row').length === {COUNT}"))
         .await?;
 
+    // Up to the end, it has the last message and what follows.
+    ground.drag_over("#spread svg", (0.5, 1.0)).await?;
+    ground
+        .wait_for(
+            "the range has no end",
+            "const query = new URL(location.href).searchParams; return query.has('since') && !query.has('until')",
+        )
+        .await?;
+    let live = "return document.readyState === 'complete' && document.getElementById('connection').dataset.state === 'live'";
+    ground.wait_for("what follows is shown", live).await?;
+    let last = "return [...document.querySelectorAll('#rows .row .what')].at(-1).textContent";
+    assert_eq!(ground.ask(last).await?, format!("line {}", COUNT - 1));
+    ground.ask("document.querySelector('#spread .whole').click(); return 1").await?;
+    ground
+        .wait_for("the whole run is shown", &format!("return document.querySelectorAll('#rows .row').length === {COUNT}"))
+        .await?;
+
+    // A pointer that was released elsewhere draws nothing when it comes back.
+    let box_of = "const box = document.querySelector('#spread svg').getBoundingClientRect(); return [box.left + box.width / 2, box.top + 9]";
+    let at = ground.ask(box_of).await?;
+    let (x, y) = (at[0].as_f64().context("no bars")?, at[1].as_f64().context("no bars")?);
+    for (kind, x, y, buttons) in [
+        ("mouseMoved", x, y, 0),
+        ("mousePressed", x, y, 1),
+        ("mouseMoved", x + 2.0, y + 300.0, 1),
+        ("mouseReleased", x + 2.0, y + 300.0, 0),
+        ("mouseMoved", x + 90.0, y, 0),
+        ("mouseMoved", x + 120.0, y, 0),
+    ] {
+        let button = if kind == "mouseMoved" { "none" } else { "left" };
+        let event = json!({ "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": 1 });
+        ground.tell("Input.dispatchMouseEvent", event).await?;
+    }
+    assert_eq!(ground.ask("return document.querySelectorAll('#spread .range').length").await?, 0);
+
     // A bar leads to its first row.
     let bar = "const bars = [...document.querySelectorAll('#spread a')]; const bar = bars[Math.floor(bars.length / 2)]; \
                const box = bar.getBoundingClientRect(); return [bar.getAttribute('href'), Number(bar.querySelector('.bar').dataset.bar)]";

@@ -3,6 +3,7 @@
 mod access;
 mod around;
 mod connection;
+mod day;
 mod filters;
 mod general;
 mod ground;

@@ -261,6 +261,27 @@ async fn pages_go_on_when_what_they_share_ends_and_where_nothing_can_be_shared()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_refuses_locks_or_believes_in_no_network_is_live_all_the_same() -> Result<()> {
+    let ground = Ground::new().await?;
+    let refuses = "navigator.locks.request = () => Promise.reject(new DOMException('not here', 'SecurityError'))";
+    ground.tell("Page.addScriptToEvaluateOnNewDocument", json!({ "source": refuses })).await?;
+    ground.open_live("/agents/alone-uid").await?;
+    ground.publish(&said("alone", "coder", "heard")).await?;
+    ground.wait_for_rows(1).await?;
+    // A server on the same machine is there without a network.
+    let offline = "Object.defineProperty(navigator, 'onLine', { get: () => false })";
+    ground.tell("Page.addScriptToEvaluateOnNewDocument", json!({ "source": offline })).await?;
+    ground.open_live("/agents/alone-uid").await?;
+    ground.road.becomes(State::Cut);
+    ground.wait_for("it says offline", "return document.getElementById('connection').textContent === 'Offline'").await?;
+    ground.publish(&said("alone", "coder", "meanwhile")).await?;
+    ground.road.becomes(State::Open);
+    ground.wait_for_rows(2).await?;
+    ground.wait_for("it is live", &format!("return {STATE} === 'live'")).await?;
+    ground.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_runs_than_one_stream_takes_are_told_over_another() -> Result<()> {
     let ground = Ground::new().await?;
     ground.open_live("/agents/run-0-uid").await?;

@@ -33,7 +33,7 @@ fn moments_are_in_utc() {
     assert_eq!(long_day(then), "Monday 23 November 2026");
     let later = |seconds: i64| Timestamp::from_unix_micros(then.unix_micros() + seconds * 1_000_000).unwrap();
     let words = [-5, 1, 9, 61, 7_200, 200_000].map(|seconds| ago(then, later(seconds)));
-    assert_eq!(words, ["now", "now", "9 s ago", "1 m ago", "14:02", "23 Nov 14:02"]);
+    assert_eq!(words, ["now", "now", "9 s ago", "1 m ago", "2 h ago", "23 Nov"]);
 }
 
 #[test]
