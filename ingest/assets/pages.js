@@ -1,13 +1,22 @@
 // The part of a list that is in the page: a window over all of it. More is fetched at both ends as the reader comes near them,
 // and what is far from them is taken away, so that the page stays as small as it was however long the list is.
 
-// Rows in the page at most: when some come or go at its start, the browser moves all that follow.
-const MOST = 400;
-const SLACK = 100;
-// How near an end is before more is fetched.
+import { rowsOf } from "./rows.js";
+
+// Rows in the page, unless more are near: when some come or go at its start, the browser moves all that follow, and draws them
+// anew.
+const MOST = 300;
+const SLACK = 60;
+// Rows beyond which no more are fetched before others go: so many are near where they are folded.
+const FULL = 1000;
+// How near an end is before more is fetched, and how far what is let go: it must not come again at once.
 const NEAR = 1500;
+const FAR = 2000;
 // What is shown is drawn before what is far away is let go.
 const TRIMMED = 50;
+// Entries of a page that are put into the list in one task. Laying them out is what takes long, and between two tasks the browser
+// answers the reader.
+const AT_ONCE = 12;
 
 // The entry at an edge of what is on screen.
 export function entryAt(box, edge) {
@@ -28,6 +37,8 @@ export class Pages {
   #arranged;
   #busy = false;
   #trimming = 0;
+  // What is left of a pixel, since lists scroll by whole ones: many changes would add up.
+  #left = 0;
   // Counts what the reader asked for: an answer to an earlier question is no longer wanted.
   #turn = 0;
   #first;
@@ -53,7 +64,7 @@ export class Pages {
 
   // Fetches what the reader is coming near to. True when something was.
   async fill() {
-    if (this.#busy) return false;
+    if (this.#busy || this.#rows.count >= FULL) return false;
     const { scrollTop, scrollHeight, clientHeight } = this.#box;
     if (this.older && this.#first && scrollTop < NEAR) return this.#extend("before", this.#first);
     if (this.newer && this.#last && scrollHeight - scrollTop - clientHeight < NEAR) return this.#extend("after", this.#last);
@@ -68,6 +79,7 @@ export class Pages {
     if (!section || turn !== this.#turn) return false;
     this.#rows.clear();
     this.#box.querySelector(":scope > .notice")?.remove();
+    this.#settle(section);
     this.#rows.appendPage([...section.querySelector("#rows").children]);
     this.#arranged();
     this.#take(section);
@@ -84,14 +96,19 @@ export class Pages {
     }
     document.getElementById("nothing")?.remove();
     // Not at every row, and in a task of its own: the page must go on answering.
-    if (this.#rows.list.childElementCount > MOST + SLACK) this.#trimming ||= setTimeout(() => this.#trim(), TRIMMED);
+    if (this.#rows.count > MOST + SLACK) this.#trimSoon();
+  }
+
+  #trimSoon() {
+    this.#trimming ||= setTimeout(() => this.#trim(), TRIMMED);
   }
 
   #trim() {
     this.#trimming = 0;
-    // Only who follows the end is far from the start.
-    if (!this.atEnd || this.#box.scrollTop < NEAR) return;
-    this.still(() => this.#rows.trim(MOST, true) && this.#cut(true));
+    // What is being put at the start belongs to what is there now.
+    if (this.#busy) return this.#trimSoon();
+    if (!this.atEnd) return;
+    this.still(() => this.#letGo(MOST, true));
     this.#arranged();
   }
 
@@ -118,11 +135,17 @@ export class Pages {
     try {
       const section = await this.#fetch({ [name]: position });
       if (!section || turn !== this.#turn) return false;
-      const entries = [...section.querySelector("#rows").children];
       const before = name === "before";
+      const entries = [...section.querySelector("#rows").children];
+      while (entries.length > AT_ONCE) {
+        // Those first that are next to what is there.
+        const next = before ? entries.splice(-AT_ONCE) : entries.splice(0, AT_ONCE);
+        this.still(() => this.#put(next, before));
+        await new Promise((resolve) => setTimeout(resolve));
+        if (turn !== this.#turn) return false;
+      }
       this.still(() => {
-        if (before) this.#rows.prependPage(entries);
-        else this.#rows.appendPage(entries);
+        this.#put(entries, before);
         if (before) {
           this.older = section.hasAttribute("data-older");
           this.#first = section.dataset.first ?? this.#first;
@@ -131,7 +154,6 @@ export class Pages {
           this.#last = section.dataset.last ?? this.#last;
           this.asOf = section.dataset.after;
         }
-        if (this.#rows.trim(MOST, !before)) this.#cut(!before);
         this.#arranged();
         this.#links();
       });
@@ -142,14 +164,41 @@ export class Pages {
     }
   }
 
+  #put(entries, before) {
+    let count = 0;
+    for (const entry of entries) {
+      this.#settle(entry);
+      count += rowsOf(entry).length;
+    }
+    // First, while all that is there is laid out.
+    this.#letGo(MOST - count, !before);
+    if (before) this.#rows.prependPage(entries);
+    else this.#rows.appendPage(entries);
+  }
+
+  #letGo(most, atStart) {
+    const { top, bottom } = this.#box.getBoundingClientRect();
+    const isFar = (entry) => {
+      const its = entry.getBoundingClientRect();
+      return atStart ? top - its.bottom > FAR : its.top - bottom > FAR;
+    };
+    if (this.#rows.trim(most, atStart, isFar)) this.#cut(atStart);
+  }
+
   // Changes the list without moving what the reader sees.
   still(change) {
     const seen = entryAt(this.#box, "top") ?? this.#rows.list.firstElementChild;
     const was = seen?.getBoundingClientRect().top;
+    const off = () => seen.getBoundingClientRect().top - was + this.#left;
     // One of the two: what the browser would do as well is done here, for those that do not.
     this.#box.style.overflowAnchor = "none";
     change();
-    if (seen?.isConnected) this.#box.scrollTop += seen.getBoundingClientRect().top - was;
+    if (seen?.isConnected) {
+      this.#box.scrollTop += off();
+      this.#left = off();
+      // At an end it cannot move further.
+      if (Math.abs(this.#left) > 1) this.#left = 0;
+    }
     this.#box.style.overflowAnchor = "";
   }
 
@@ -201,8 +250,6 @@ export class Pages {
     if (!answer?.ok || answer.redirected) return null;
     const template = document.createElement("template");
     template.innerHTML = await answer.text();
-    const section = template.content.querySelector("#timeline");
-    if (section) this.#settle(section);
-    return section;
+    return template.content.querySelector("#timeline");
   }
 }

@@ -28,6 +28,10 @@ function lastRow(entry) {
   return rows[rows.length - 1];
 }
 
+export function rowsOf(entry) {
+  return entry.matches(".row") ? [entry] : entry.querySelectorAll(".row");
+}
+
 export class Rows {
   #list;
   #calls = new Map();
@@ -101,18 +105,22 @@ export class Rows {
     this.#putDays();
   }
 
-  // Takes away the oldest, or the newest, while there are more rows than `most`; true when any was.
-  trim(most, atStart) {
+  // Takes away the oldest, or the newest, while there are more rows than `most`, as long as they are far; true when any was.
+  trim(most, atStart, isFar) {
     let over = this.count - most;
-    const trimmed = over > 0;
-    while (over > 0) {
-      const entry = atStart ? this.#list.firstElementChild : this.#list.lastElementChild;
-      const rows = entry.matches(".row") ? [entry] : entry.querySelectorAll(".row");
-      for (const row of rows) if (row.dataset.call) this.#calls.delete(row.dataset.call);
-      over -= rows.length;
+    const gone = [];
+    let entry = atStart ? this.#list.firstElementChild : this.#list.lastElementChild;
+    // All are measured before the first goes: after that the browser would have to lay out for each.
+    while (over > 0 && entry && isFar(entry)) {
+      gone.push(entry);
+      over -= rowsOf(entry).length;
+      entry = atStart ? entry.nextElementSibling : entry.previousElementSibling;
+    }
+    for (const entry of gone) {
+      for (const row of rowsOf(entry)) if (row.dataset.call) this.#calls.delete(row.dataset.call);
       entry.remove();
     }
-    return trimmed;
+    return gone.length > 0;
   }
 
   clear() {
@@ -123,8 +131,7 @@ export class Rows {
   // Rows that are there already, as results in the rows of their calls, do not come again.
   #fresh(entries) {
     for (const entry of entries) {
-      const rows = entry.matches(".row") ? [entry] : entry.querySelectorAll(".row");
-      for (const row of rows) if (this.has(row.dataset.cursor)) row.remove();
+      for (const row of rowsOf(entry)) if (this.has(row.dataset.cursor)) row.remove();
     }
     return entries.filter((entry) => entry.matches(".day, .notice") || (entry.matches(".row") ? !this.has(entry.dataset.cursor) : entry.querySelector(".row")));
   }

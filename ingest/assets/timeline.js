@@ -16,8 +16,8 @@ import { Times } from "./times.js";
 // Rows that wait to be shown; of more than these the oldest are given up, and read from history when they are wanted.
 const MOST_HELD = 1000;
 // Rows that are shown at once, and how often: what arrives in bursts must not keep the page from answering.
-const AT_ONCE = 40;
-const EVERY = 100;
+const AT_ONCE = 20;
+const EVERY = 50;
 const AGAIN = 1000;
 
 const timeline = document.getElementById("timeline");

@@ -1,6 +1,7 @@
 //! A list that is longer than a page: what is fetched as the reader moves, and what is let go.
 
 use anyhow::Result;
+use message::{Kind, Message};
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, said};
@@ -70,6 +71,38 @@ async fn a_reader_gets_to_the_first_row_without_a_jump_and_the_page_stays_small(
     let live = format!("return [...document.querySelectorAll('#rows .row .what')].at(-1).textContent === 'line {}'", LONG + 1);
     ground.wait_for("the page is live again", &live).await?;
     assert!(lines(&ground).await?.2, "there is a hole");
+    ground.end().await
+}
+
+/// Waits until the page has fetched nothing for so many frames.
+const QUIET: &str = "const box = document.getElementById('timeline'); let frames = 0; return new Promise((done) => { \
+    const look = () => { frames = box.hasAttribute('aria-busy') ? 0 : frames + 1; \
+    if (frames < 30) requestAnimationFrame(look); else done(true); }; look(); })";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_folded_are_not_fetched_without_end_and_do_not_lead_away_from_the_end() -> Result<()> {
+    const COUNT: usize = 2_000;
+    let ground = Ground::new().await?;
+    let status = |number: usize| Message {
+        kind: Kind::new(Kind::STATUS).unwrap_or_else(Kind::message),
+        ..said("folded", "coder", &format!("line {number}"))
+    };
+    ground.publish_all((0..COUNT).map(status)).await?;
+    ground.open("/agents/folded-uid").await?;
+    ground.wait_for_history("folded", COUNT).await?;
+    let before = ground.road.asked("/agents/folded-uid").len();
+    ground.open_live("/agents/folded-uid").await?;
+    ground.wait_for("it fetches no more", QUIET).await?;
+    let fetched = ground.road.asked("/agents/folded-uid").len() - before;
+    assert!((2..20).contains(&fetched), "it fetched {fetched} times");
+    let (first, last, whole) = lines(&ground).await?;
+    assert_eq!((last, whole), (json!(COUNT - 1), true), "the page does not end where the run does");
+    assert!(first.as_u64() > Some(500), "it holds all from {first} on");
+    // What is before is still to be had, and what comes is still shown.
+    assert_eq!(ground.ask("return document.querySelector('#older a').checkVisibility()").await?, true);
+    ground.publish(&said("folded", "coder", &format!("line {COUNT}"))).await?;
+    let live = format!("return [...document.querySelectorAll('#rows .row .what')].at(-1).textContent === 'line {COUNT}'");
+    ground.wait_for("what is said is shown", &live).await?;
     ground.end().await
 }
 
@@ -182,11 +215,8 @@ async fn a_filter_keeps_the_place_of_a_reader_who_looked_back() -> Result<()> {
 async fn keys_walk_from_error_to_error_and_to_a_row_among_its_neighbours() -> Result<()> {
     let ground = Ground::new().await?;
     let wrong = |number: usize| {
-        let kind = if number.is_multiple_of(2) { message::Kind::ERROR } else { message::Kind::GAP };
-        message::Message {
-            kind: message::Kind::new(kind).unwrap_or_else(message::Kind::message),
-            ..said("wrong", "coder", &format!("wrong {number}"))
-        }
+        let kind = if number.is_multiple_of(2) { Kind::ERROR } else { Kind::GAP };
+        Message { kind: Kind::new(kind).unwrap_or_else(Kind::message), ..said("wrong", "coder", &format!("wrong {number}")) }
     };
     ground
         .publish_all(
