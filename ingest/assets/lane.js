@@ -16,6 +16,7 @@ const LINGER = 5000;
 
 export class Lane {
   base;
+  #heartbeat;
   #tabs = new Set();
   #source = null;
   #runs = [];
@@ -23,9 +24,10 @@ export class Lane {
   #timer = 0;
   #lingering = 0;
 
-  // A stream at this address, where runs are added to it.
-  constructor(base) {
+  // A stream at this address, where runs are added to it; how often the server says something, a tab has told.
+  constructor(base, heartbeat) {
     this.base = base;
+    this.#heartbeat = heartbeat;
   }
 
   get isEmpty() {
@@ -104,7 +106,7 @@ export class Lane {
       heartbeat: (_, id) => this.#reached(id),
       caught_up: (_, id) => this.#reached(id),
     };
-    this.#source ??= new Source(url, after, handlers, (...state) => this.#stands(state));
+    this.#source ??= new Source(url, after, handlers, (...state) => this.#stands(state), this.#heartbeat);
     this.#source.open(url, after);
   }
 
@@ -150,12 +152,13 @@ export class ListLane {
   #source;
   #state = null;
 
-  constructor(url) {
+  constructor(url, heartbeat) {
     const handlers = { run: (data) => this.#tell({ event: "run", data }), opened: () => this.#tell({ event: "opened" }) };
-    this.#source = new Source(url, "", handlers, (...state) => {
+    const stands = (...state) => {
       this.#state = state;
       this.#tell({ stands: state });
-    });
+    };
+    this.#source = new Source(url, "", handlers, stands, heartbeat);
   }
 
   get isEmpty() {

@@ -4,19 +4,21 @@
 
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 30000;
-// The server says something every 15 s. Two of these missed, and the connection is dead, whatever the system thinks.
-const SILENCE = 35000;
-const LOOKED = 5000;
+// In heartbeats, of which the server tells how often they come. Two of them missed, and the connection is dead, whatever the
+// system thinks.
+const SILENCE = 7 / 3;
+const LOOKED = 1 / 3;
 // An answer begins at once. Where none does, the request went into a connection that only seems open.
 const UNANSWERED = 10000;
-// A clock that stood still for longer was asleep, and so was the connection, unless it was heard since.
-const ASLEEP = 30000;
-const FRESH = 20000;
+// In heartbeats too: a clock that stood still for longer was asleep, and so was the connection, unless it was heard since.
+const ASLEEP = 2;
+const FRESH = 4 / 3;
 
 export class Source {
   #url;
   #handlers;
   #stands;
+  #heartbeat;
   #source = null;
   #wait = FIRST_WAIT;
   #timer = 0;
@@ -25,15 +27,18 @@ export class Source {
   #state = "";
   #heard = Date.now();
   #looked = Date.now();
-  #looking = setInterval(() => this.#look(), LOOKED);
+  #looking;
 
   // `handlers` maps names of events to functions of (data, id). A stream without positions also has `opened`, which fetches what
-  // was missed: in a break, or between the making of the page and the first opening. `stands` is told a state and a text.
-  constructor(url, after, handlers, stands) {
+  // was missed: in a break, or between the making of the page and the first opening. `stands` is told a state and a text. A heartbeat comes
+  // after so many seconds without anything else.
+  constructor(url, after, handlers, stands, heartbeat) {
     this.#url = url;
     this.#after = after;
     this.#handlers = handlers;
     this.#stands = stands;
+    this.#heartbeat = heartbeat * 1000;
+    this.#looking = setInterval(() => this.#look(), LOOKED * this.#heartbeat);
   }
 
   // Everything up to there was told.
@@ -121,10 +126,10 @@ export class Source {
 
   #look() {
     const now = Date.now();
-    const slept = now - this.#looked > ASLEEP;
+    const slept = now - this.#looked > ASLEEP * this.#heartbeat;
     this.#looked = now;
     const silent = now - this.#heard;
-    const patience = this.isOpen ? (slept ? FRESH : SILENCE) : UNANSWERED;
+    const patience = this.isOpen ? (slept ? FRESH : SILENCE) * this.#heartbeat : UNANSWERED;
     if (this.#source && silent > patience) this.open();
   }
 

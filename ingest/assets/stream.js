@@ -5,19 +5,22 @@ import { Chip } from "./chip.js";
 import { Source } from "./source.js";
 import { Tab } from "./tab.js";
 
+// How often the server says something, in seconds.
+const HEARTBEAT = Number(document.body.dataset.heartbeat);
+
 export class Stream {
   #stream;
 
   // `handlers` maps names of events to functions of (data, id). A stream without positions also has `opened`, which fetches what
   // was missed: in a break, or between the making of the page and the first opening. `stands` is told a state and a text.
   constructor(url, after, handlers, stands = onChip()) {
-    const own = (after) => new Source(url, after, handlers, stands);
+    const own = (after) => new Source(url, after, handlers, stands, HEARTBEAT);
     const alone = (after) => {
       this.#stream = own(after);
       this.#stream.open();
     };
     stands("opening", "Connecting");
-    this.#stream = Tab.isPossible ? new Tab(url, after, handlers, stands, alone) : own(after);
+    this.#stream = Tab.isPossible ? new Tab(url, after, handlers, stands, alone, HEARTBEAT) : own(after);
     addEventListener("online", () => this.#stream.online(true));
     addEventListener("offline", () => {
       stands("closed", "Offline");

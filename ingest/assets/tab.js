@@ -26,17 +26,19 @@ export class Tab {
   #handlers;
   #stands;
   #failed;
+  #heartbeat;
   #port = null;
   #timer = 0;
   #taken = 0;
 
   // As for a stream of its own; `failed` is told, once, that there is nobody to share with, and the position so far.
-  constructor(url, after, handlers, stands, failed) {
+  constructor(url, after, handlers, stands, failed, heartbeat) {
     this.#url = url;
     this.#after = after;
     this.#handlers = handlers;
     this.#stands = stands;
     this.#failed = failed;
+    this.#heartbeat = heartbeat;
   }
 
   // Phones have no such workers, and pages that came over an open network no locks.
@@ -79,7 +81,7 @@ export class Tab {
 
   #join(lock) {
     this.#taken = 0;
-    this.#port.postMessage({ join: { url: this.#url, after: this.#after, lock } });
+    this.#port.postMessage({ join: { url: this.#url, after: this.#after, lock, heartbeat: this.#heartbeat } });
   }
 
   #told({ alive, stands, event, data, id, reached, behind }) {

@@ -53,12 +53,12 @@ class Tab {
     if (online !== undefined) for (const lane of [...lanes, list]) lane?.online(online);
   }
 
-  #join({ url, after, lock }) {
+  #join({ url, after, lock, heartbeat }) {
     this.#leave();
     this.want = new Want(url);
     this.position = after;
     this.#unheard = 0;
-    this.#lane = laneOf(this.want, url);
+    this.#lane = laneOf(this.want, url, heartbeat);
     this.#lane.add(this);
     if (this.#lock === lock) return;
     this.#lock = lock;
@@ -77,13 +77,13 @@ class Tab {
   }
 }
 
-function laneOf({ isList, runs }, url) {
-  if (isList) return (list ??= new ListLane(url));
+function laneOf({ isList, runs }, url, heartbeat) {
+  if (isList) return (list ??= new ListLane(url, heartbeat));
   const base = runs.length > 0 ? "/api/agents/events?view=tabs" : "/api/agents/events?channel=general&view=tabs";
   const known = lanes.filter((lane) => lane.base === base);
   const lane = known.find((lane) => lane.has(runs)) ?? known.find((lane) => lane.takes(runs));
   if (lane) return lane;
-  const fresh = new Lane(base);
+  const fresh = new Lane(base, heartbeat);
   lanes.push(fresh);
   return fresh;
 }

@@ -23,6 +23,7 @@ mod subscription;
 mod tabs;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use async_nats::jetstream;
 use bytes::Bytes;
@@ -73,6 +74,9 @@ pub enum Start {
     After(Cursor),
 }
 
+/// How long a stream is told nothing before a heartbeat, unless a setting says less. Readers count on it: see `api.md`.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+
 /// The live side of a replica. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Hub(Arc<Shared>);
@@ -99,6 +103,7 @@ struct Shared {
     pages: page::Pages,
     runs: runs::Changes,
     metrics: LiveMetrics,
+    heartbeat: Duration,
     stop: CancellationToken,
 }
 
@@ -106,6 +111,18 @@ impl Hub {
     /// A hub whose streams end with the token. Nothing is live before [`Hub::run`].
     #[must_use]
     pub fn new(pools: Pools, settled: watch::Receiver<Settled>, life: Arc<Life>, stop: CancellationToken) -> Self {
+        Self::with_heartbeat(pools, settled, life, stop, HEARTBEAT)
+    }
+
+    /// The same; its streams are told nothing for so long at most.
+    #[must_use]
+    pub fn with_heartbeat(
+        pools: Pools,
+        settled: watch::Receiver<Settled>,
+        life: Arc<Life>,
+        stop: CancellationToken,
+        heartbeat: Duration,
+    ) -> Self {
         Self(Arc::new(Shared {
             pools,
             settled,
@@ -120,6 +137,7 @@ impl Hub {
             pages: page::Pages::default(),
             runs: runs::Changes::default(),
             metrics: LiveMetrics::default(),
+            heartbeat,
             stop,
         }))
     }
@@ -160,6 +178,12 @@ impl Hub {
         let oldest = self.0.ring().oldest_after(watermark);
         // The clock of the stream may be ahead of ours.
         oldest.map_or(0, |oldest| (OffsetDateTime::now_utc() - oldest.moment()).whole_seconds().max(0))
+    }
+
+    /// How long a stream is told nothing before it is told that it is there.
+    #[must_use]
+    pub fn heartbeat(&self) -> Duration {
+        self.0.heartbeat
     }
 
     /// A viewer.

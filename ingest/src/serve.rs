@@ -108,7 +108,8 @@ pub async fn start(args: &ServeArgs, stop: CancellationToken) -> anyhow::Result<
     let life = Arc::new(Life::new(Some(client.statistics())));
     // Viewers go on while their streams end one after the other: what is behind them stops last.
     let stop_rest = CancellationToken::new();
-    let hub = Hub::new(pools.clone(), settled.subscribe(), life.clone(), stop_rest.clone());
+    let heartbeat = Duration::from_secs(args.serving.heartbeat_seconds);
+    let hub = Hub::with_heartbeat(pools.clone(), settled.subscribe(), life.clone(), stop_rest.clone(), heartbeat);
     hub.register(&mut registry);
     let reading_back = Arc::new(readback::Metrics::default());
     reading_back.register(&mut registry);

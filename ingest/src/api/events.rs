@@ -31,8 +31,6 @@ use crate::read::runs::RunSummary;
 
 /// A stream begins with this many messages unless it says otherwise, and with this many at most.
 pub const LIMITS: (usize, usize) = (500, 1_000);
-/// How often a stream without positions is kept open.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Events are put together up to about this size; a larger one leaves as it is, without being copied. Two of these are what a
 /// connection takes before it writes.
@@ -53,7 +51,8 @@ pub async fn messages(state: &State, query: &Query, headers: &HeaderMap) -> Resu
         Start::After(_) => Vec::new(),
     };
     let subscription = state.live.subscribe(filter, start).without(hidden);
-    let subscription = Readable { subscription, reader, told: Instant::now() };
+    let heartbeat = state.live.heartbeat();
+    let subscription = Readable { subscription, reader, told: Instant::now(), heartbeat };
     let live = state.live.clone();
     let events = stream::unfold((subscription, live), move |(mut subscription, live)| async move {
         let bytes = match subscription.next().await? {
@@ -85,9 +84,10 @@ fn together(subscription: &mut Readable, first: Bytes, live: &Hub, view: View) -
 pub fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
     let session = state.session()?;
     let rows = query.first("view") == Some("rows");
+    let heartbeat = state.live.heartbeat();
     let changes = (state.live.runs(), state.viewer.clone());
     let changes = stream::unfold(changes, move |(mut changes, viewer)| async move {
-        let bytes = match next_run(&mut changes, &viewer).await {
+        let bytes = match next_run(&mut changes, &viewer, heartbeat).await {
             Ok(Some(run)) if rows => {
                 let now = Timestamp::new(OffsetDateTime::now_utc());
                 sse::named_text("run", &pages::runs::row(&run, now).into_string())
@@ -102,8 +102,8 @@ pub fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
 }
 
 /// The next run that changed and may be read, in time for a heartbeat.
-async fn next_run(changes: &mut RunChanges, viewer: &Viewer) -> Result<Option<Arc<RunSummary>>, Elapsed> {
-    let heartbeat = Instant::now() + HEARTBEAT;
+async fn next_run(changes: &mut RunChanges, viewer: &Viewer, heartbeat: Duration) -> Result<Option<Arc<RunSummary>>, Elapsed> {
+    let heartbeat = Instant::now() + heartbeat;
     loop {
         let Some(run) = timeout_at(heartbeat, changes.next()).await? else { return Ok(None) };
         match viewer.may_read(&run.namespace).await {
@@ -127,6 +127,7 @@ struct Readable {
     reader: Reader,
     /// When something was told last.
     told: Instant,
+    heartbeat: Duration,
 }
 
 impl Readable {
@@ -149,7 +150,7 @@ impl Readable {
                 Some(page) => Told::Page(page),
                 None => match subscription.next().await? {
                     Event::Message(frame) if !reader.may_read(&frame.stored).await.ok()? => {
-                        if self.told.elapsed() < HEARTBEAT {
+                        if self.told.elapsed() < self.heartbeat {
                             continue;
                         }
                         // Where others talk all the time, this is all that is heard.

@@ -38,6 +38,11 @@ pub struct ServingArgs {
     #[arg(long, env = "AGENT_COMMS_MAX_REQUESTS_PER_USER", default_value_t = 32, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_requests_per_user: u32,
+    /// Seconds without a message after which an event stream tells that it is there; fewer where a proxy ends what is silent for
+    /// less. Readers take a stream for dead that is silent for three times as long
+    #[arg(long, env = "AGENT_COMMS_HEARTBEAT_SECONDS", default_value_t = 15, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=15))]
+    pub heartbeat_seconds: u64,
     /// Seconds over which streams end when the server stops, each at another moment, so that not all of them ask the next
     /// server at once
     #[arg(long, env = "AGENT_COMMS_DRAIN_SECONDS", default_value_t = 10, value_name = "SECONDS",

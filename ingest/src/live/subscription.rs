@@ -19,8 +19,6 @@ use crate::read::{self, ReadError};
 use crate::settled::Settled;
 use begin::Seek;
 
-/// How long a viewer is told nothing before a heartbeat.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Rows read from the table at once.
 const PAGE: usize = 500;
 /// Room for what one viewer reads at once, in KiB: half of it, one message more, and what is rendered of them.
@@ -30,8 +28,9 @@ const MOST_IN_HAND: u32 = 1_024;
 pub(super) const HANDS: usize = 64 * MOST_IN_HAND as usize;
 /// How long to wait before asking again a table that did not answer.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long a viewer may be read for from the stream at once, its turn included: less than until its next heartbeat.
-const LONGEST_FILL: Duration = Duration::from_secs(10);
+/// How long a viewer may be read for from the stream at once, its turn included: in thirds of what is between two heartbeats,
+/// less than that.
+const LONGEST_FILL: u32 = 2;
 /// How long a viewer waits for rows to decide what it is shown before it is told so.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -80,6 +79,7 @@ enum Wait {
 impl Subscription {
     pub(super) fn new(shared: Arc<Shared>, filter: Filter, start: Start) -> Self {
         shared.metrics.viewers.inc();
+        let heartbeat_at = Instant::now() + shared.heartbeat;
         Self {
             changes: shared.changes.subscribe(),
             settled: shared.settled.clone(),
@@ -97,7 +97,7 @@ impl Subscription {
             caught_up: false,
             degraded: false,
             undecided_since: None,
-            heartbeat_at: Instant::now() + HEARTBEAT,
+            heartbeat_at,
         }
     }
 
@@ -151,7 +151,7 @@ impl Subscription {
                 return None;
             }
             if self.has_something() {
-                self.heartbeat_at = Instant::now() + HEARTBEAT;
+                self.heartbeat_at = Instant::now() + self.shared.heartbeat;
                 return Some(());
             }
             // Seen before looking: what changes from here on wakes the wait below.
@@ -273,7 +273,7 @@ impl Subscription {
         };
         let Some(room) = self.room().await else { return self.degrade(Wait::Until(Instant::now() + RETRY)) };
         let filling = Box::pin(fill::fill(&self.shared, &self.filter, self.position, up_to));
-        match tokio::time::timeout(LONGEST_FILL, filling).await {
+        match tokio::time::timeout(self.shared.heartbeat / 3 * LONGEST_FILL, filling).await {
             Ok(Ok(filled)) if filled.reached > self.position => {
                 self.position = filled.reached;
                 self.shared.metrics.stream_pages.inc();

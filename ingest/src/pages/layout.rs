@@ -36,6 +36,9 @@ pub struct Visit {
     pub key: Option<String>,
     /// How far history is behind what is said, in seconds.
     pub behind: i64,
+    /// After how many seconds without a message a stream tells that it is there: a page that hears nothing for longer opens it
+    /// anew.
+    pub heartbeat: Option<u64>,
 }
 
 /// History that is less far behind is none that anybody misses: most is stored within a second.
@@ -45,7 +48,12 @@ impl Visit {
     /// The one who asks, now.
     #[must_use]
     pub fn of(state: &State) -> Self {
-        Self { signed_in: state.viewer.is_signed_in(), key: state.viewer.rights(), behind: state.live.behind_seconds() }
+        Self {
+            signed_in: state.viewer.is_signed_in(),
+            key: state.viewer.rights(),
+            behind: state.live.behind_seconds(),
+            heartbeat: Some(state.live.heartbeat().as_secs()),
+        }
     }
 }
 
@@ -85,7 +93,7 @@ pub(super) fn page(shell: &Shell<'_>) -> String {
                 @if shell.here == Here::Run { script src=(assets::path("saved.js")) {} }
                 @if let Some(script) = shell.script { script type="module" src=(assets::path(script)) {} }
             }
-            body data-here=(shell.here.name()) data-reader=[shell.visit.key.as_deref()] {
+            body data-here=(shell.here.name()) data-reader=[shell.visit.key.as_deref()] data-heartbeat=[shell.visit.heartbeat] {
                 a.skip href="#main" { "Skip to the content" }
                 header {
                     div.first {

@@ -100,7 +100,7 @@ async fn a_place_that_is_no_longer_kept_is_told_and_the_newest_follows() -> Resu
     // As if days had passed: what the page was told, and what came after it, has left the stream and is dropped.
     let stream = async_nats::jetstream::new(ground.nats.admin().connect().await?).get_stream("agent-comms").await?;
     stream.purge().sequence(4).await?;
-    let database = ground.postgres.connect("pages").await?;
+    let database = ground.database.connect().await?;
     let stored = "SELECT coalesce(max(watermark), 0) FROM workflow_comms.stream_epochs";
     let start = Instant::now();
     while database.query_one(stored, &[]).await?.get::<_, i64>(0) < 4 {
@@ -120,13 +120,27 @@ async fn a_place_that_is_no_longer_kept_is_told_and_the_newest_follows() -> Resu
     ground.end().await
 }
 
-/// Heartbeats come every 15 s; three missed is too many.
-const NOTICED: Duration = Duration::from_secs(45);
+/// Heartbeats that come more often than by default: what pages wait for is told in heartbeats.
+const OFTEN: [&str; 2] = ["--heartbeat-seconds", "3"];
+/// Three missed is too many.
+const NOTICED: Duration = Duration::from_secs(9);
+/// A clock that stood still for two was asleep; and for longer than a page takes to look.
+const ASLEEP: Duration = Duration::from_secs(8);
+
+/// Waits until what the page was loaded over has been closed as idle: its stream alone is open.
+async fn wait_until_alone(ground: &Ground) {
+    let start = Instant::now();
+    while ground.road.connections() > 1 {
+        assert!(start.elapsed() < PATIENCE, "idle connections stay open");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_only_seems_open_is_noticed() -> Result<()> {
-    let ground = Ground::new().await?;
+    let ground = Ground::with(&OFTEN).await?;
     ground.open_live("/agents/silent-uid").await?;
+    wait_until_alone(&ground).await;
     // It stays quiet for longer than that: heartbeats alone tell that it is there.
     let path = "/api/agents/events";
     tokio::time::sleep(NOTICED).await;
@@ -174,20 +188,15 @@ fn signal(processes: &[u32], signal: rustix::process::Signal) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_laptop_that_was_asleep_is_live_again_when_it_wakes() -> Result<()> {
-    let ground = Ground::new().await?;
+    let ground = Ground::with(&OFTEN).await?;
     ground.open_live("/agents/lid-uid").await?;
-    // What the page was loaded over has been closed as idle since.
-    let start = Instant::now();
-    while ground.road.connections() > 1 {
-        assert!(start.elapsed() < PATIENCE, "idle connections stay open");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_until_alone(&ground).await;
     let browser = with_descendants(ground.chromium.id());
     signal(&browser, rustix::process::Signal::STOP);
     // Nobody is told that the connection ended.
     ground.road.forgets();
     ground.publish(&said("lid", "coder", "while it slept")).await?;
-    tokio::time::sleep(Duration::from_secs(36)).await;
+    tokio::time::sleep(ASLEEP).await;
     signal(&browser, rustix::process::Signal::CONT);
     let start = Instant::now();
     ground.wait_for_rows(1).await?;

@@ -141,7 +141,7 @@ async fn pages_say_that_storing_lags() -> Result<()> {
     ground.open("/agents").await?;
     ground.wait_for_history("lags", 1).await?;
     assert_eq!(ground.ask("return document.querySelector('.behind')").await?, json!(null));
-    let mut database = ground.postgres.connect("pages").await?;
+    let mut database = ground.database.connect().await?;
     let hindrance = database.transaction().await?;
     hindrance.batch_execute("LOCK TABLE workflow_comms.agent_messages IN EXCLUSIVE MODE").await?;
     ground.publish(&said("lags", "coder", "not stored yet")).await?;

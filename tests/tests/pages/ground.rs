@@ -1,5 +1,6 @@
-//! What every test here stands on: its own servers, ingest in between, a publisher and a browser.
+//! What every test here stands on: its own stream and database, ingest in between, a publisher and a browser.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -33,9 +34,17 @@ pub struct Ground {
     pub road: Road,
     publisher: jetstream::Context,
     replica: Replica,
+    /// What each replica is started with, beside what all have.
+    arguments: Vec<&'static str>,
     pub chromium: Chromium,
     pub nats: Nats,
-    pub postgres: Postgres,
+    pub database: Database,
+}
+
+/// A database of its own on the server that all tests share, for all replicas of one.
+pub struct Database {
+    server: Arc<Postgres>,
+    name: String,
 }
 
 /// A replica of ingest.
@@ -44,18 +53,19 @@ pub struct Replica {
     stop: CancellationToken,
 }
 
-/// The database of all replicas.
-const DATABASE: &str = "pages";
-
 impl Ground {
     /// Starts everything.
     pub async fn new() -> Result<Self> {
+        Self::with(&[]).await
+    }
+
+    /// The same, with further arguments for ingest.
+    pub async fn with(arguments: &[&'static str]) -> Result<Self> {
         service::tls::install_provider();
-        let (nats, postgres, chromium) =
-            tokio::try_join!(Nats::start(neighbours::nats::Options::default()), start_postgres(), Chromium::start())?;
+        let (nats, database, chromium) =
+            tokio::try_join!(Nats::start(neighbours::nats::Options::default()), Database::make(), Chromium::start())?;
         tests::replica::set_up(&nats.admin()).await?;
-        postgres.create_database(DATABASE).await?;
-        let replica = Replica::start(&nats, &postgres).await?;
+        let replica = Replica::start(&nats, &database, arguments).await?;
         let publisher = jetstream::new(nats.publisher("demo").connect().await?);
         let browser = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(chromium.capabilities())
@@ -64,7 +74,7 @@ impl Ground {
             .context("no browser session")?;
         let road = Road::to(replica.running.api).await?;
         let base = format!("http://{}", road.address);
-        Ok(Self { browser, base, road, publisher, replica, chromium, nats, postgres })
+        Ok(Self { browser, base, road, publisher, replica, arguments: arguments.to_vec(), chromium, nats, database })
     }
 
     /// Publishes a message as a sidecar would, and waits until the stream has it.
@@ -218,13 +228,13 @@ impl Ground {
 
     /// Another replica, to which nobody is led yet.
     pub async fn another_replica(&self) -> Result<Replica> {
-        Replica::start(&self.nats, &self.postgres).await
+        Replica::start(&self.nats, &self.database, &self.arguments).await
     }
 
     /// Ends the replica as an update does, and leads to what is started in its place.
     pub async fn restart(self) -> Result<Self> {
         self.replica.end().await?;
-        let replica = Replica::start(&self.nats, &self.postgres).await?;
+        let replica = Replica::start(&self.nats, &self.database, &self.arguments).await?;
         self.road.leads_to(replica.running.api);
         Ok(Self { replica, ..self })
     }
@@ -239,10 +249,25 @@ impl Ground {
     }
 }
 
+impl Database {
+    async fn make() -> Result<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let server = Postgres::shared().await?;
+        let name = format!("pages-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        server.create_database(&name).await?;
+        Ok(Self { server, name })
+    }
+
+    /// A connection to it.
+    pub async fn connect(&self) -> Result<tokio_postgres::Client> {
+        self.server.connect(&self.name).await
+    }
+}
+
 impl Replica {
-    async fn start(nats: &Nats, postgres: &Postgres) -> Result<Self> {
+    async fn start(nats: &Nats, database: &Database, arguments: &[&str]) -> Result<Self> {
         let stop = CancellationToken::new();
-        let running = tests::replica::serve(&nats.ingest(), &postgres.url(DATABASE), &stop).await?;
+        let running = tests::replica::serve_with(&nats.ingest(), &database.server.url(&database.name), arguments, &stop).await?;
         Ok(Self { running, stop })
     }
 
@@ -281,8 +306,4 @@ pub fn said(run: &str, agent: &str, content: &str) -> Message {
 /// The same, for all to hear.
 pub fn to_all(run: &str, agent: &str, content: &str) -> Message {
     Message { channel: Some(message::GENERAL_CHANNEL.to_owned()), ..said(run, agent, content) }
-}
-
-async fn start_postgres() -> Result<Postgres> {
-    Postgres::start(neighbours::postgres::Options::default()).await
 }
