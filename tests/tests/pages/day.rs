@@ -34,7 +34,7 @@ async fn a_page_of_a_run_tells_its_state_and_its_counts_when_it_hears_nothing() 
     let counted = "return document.querySelector('.heading').textContent.includes('3 messages')";
     ground.wait_for("what it leaves out is counted", counted).await?;
     // As if a minute had passed since.
-    let sql = ground.postgres.connect("pages").await?;
+    let sql = ground.database.connect().await?;
     sql.execute("UPDATE workflow_comms.runs SET last_at = last_at - interval '1 minute'", &[]).await?;
     ground.wait_for("it is told that the run has succeeded", &format!("return {state} === 'succeeded'")).await?;
     ground.end().await
