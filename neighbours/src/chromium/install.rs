@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 
@@ -68,8 +69,17 @@ impl Installation {
     }
 }
 
-/// What is installed, else what the cache holds or can fetch.
+/// What is installed, else what the cache holds or can fetch. Whether it runs is tried once in a process.
 pub(super) fn find() -> Result<Installation> {
+    static FOUND: OnceLock<Installation> = OnceLock::new();
+    if let Some(installation) = FOUND.get() {
+        return Ok(installation.clone());
+    }
+    let installation = look()?;
+    Ok(FOUND.get_or_init(|| installation).clone())
+}
+
+fn look() -> Result<Installation> {
     if let Some(installation) = installed() {
         return Ok(installation);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream;
 use bytes::Bytes;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -62,16 +62,11 @@ impl Ground {
     /// The same, with further arguments for ingest.
     pub async fn with(arguments: &[&'static str]) -> Result<Self> {
         service::tls::install_provider();
-        let (nats, database, chromium) =
-            tokio::try_join!(Nats::start(neighbours::nats::Options::default()), Database::make(), Chromium::start())?;
+        let servers = async { tokio::try_join!(Nats::start(neighbours::nats::Options::default()), Database::make()) };
+        let ((nats, database), (chromium, browser)) = tokio::try_join!(servers, start_browser())?;
         tests::replica::set_up(&nats.admin()).await?;
         let replica = Replica::start(&nats, &database, arguments).await?;
         let publisher = jetstream::new(nats.publisher("demo").connect().await?);
-        let browser = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
-            .capabilities(chromium.capabilities())
-            .connect(&chromium.url())
-            .await
-            .context("no browser session")?;
         let road = Road::to(replica.running.api).await?;
         let base = format!("http://{}", road.address);
         Ok(Self { browser, base, road, publisher, replica, arguments: arguments.to_vec(), chromium, nats, database })
@@ -268,6 +263,14 @@ impl Replica {
     async fn start(nats: &Nats, database: &Database, arguments: &[&str]) -> Result<Self> {
         let stop = CancellationToken::new();
         let running = tests::replica::serve_with(&nats.ingest(), &database.server.url(&database.name), arguments, &stop).await?;
+        let client = legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let ready: hyper::Uri = format!("http://{}/readyz", running.admin).parse()?;
+        let start = Instant::now();
+        // Nobody is led to a replica before.
+        while !client.get(ready.clone()).await?.status().is_success() {
+            ensure!(start.elapsed() < PATIENCE, "ingest does not get ready");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         Ok(Self { running, stop })
     }
 
@@ -276,6 +279,16 @@ impl Replica {
         self.stop.cancel();
         self.running.wait().await
     }
+}
+
+async fn start_browser() -> Result<(Chromium, Client)> {
+    let chromium = Chromium::start().await?;
+    let browser = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+        .capabilities(chromium.capabilities())
+        .connect(&chromium.url())
+        .await
+        .context("no browser session")?;
+    Ok((chromium, browser))
 }
 
 /// Something said in a run of its own namespace.
