@@ -61,6 +61,10 @@ async fn a_day_goes_with_its_runs_and_dead_letters_and_what_comes_again_is_expir
         assert_eq!(shelf.count(&format!("SELECT count(*) FROM workflow_comms.{table}")).await, 1, "{table}");
     }
     assert_eq!(shelf.count("SELECT count(*) FROM workflow_comms.dead_letters").await, 0);
+    // That the other run was there is remembered; the one that goes on is none that is gone.
+    let gone = async |id: &str| ingest::read::runs::forgotten(&shelf.pool, id, None).await.expect("asked");
+    let told: Vec<_> = gone("u-2").await.into_iter().map(|run| run.last_at.moment().date()).collect();
+    assert_eq!((told, gone("u-1").await.len()), (vec![date!(2026 - 03 - 02)], 0));
     // Whoever knows nothing of that yet learns it before anything is stored.
     let again = [delivery(20, 1, 2, SAID, false)];
     let stale = Batch::read(&again, &before, Date::MIN);

@@ -39,8 +39,7 @@ impl Table {
         let server = Postgres::shared().await.unwrap();
         let url = server.create_database(name).await.unwrap();
         let pool = Pool::builder(Manager::new(url.parse().unwrap(), NoTls)).max_size(4).build().unwrap();
-        let schema = include_str!("../migrations/0001_workflow_comms.sql");
-        pool.get().await.unwrap().batch_execute(schema).await.unwrap();
+        ingest::store::migrate::migrate(&pool).await.unwrap();
         Self { pool, _server: server, partitions: tokio::sync::Mutex::new(Partitions::new(30)) }
     }
 

@@ -91,7 +91,7 @@ async fn readable(state: &State, position: Cursor, up_to: Cursor) -> Result<Opti
 /// # Errors
 /// When it is not known, or known in several namespaces.
 pub async fn run_filter(state: &State, id: &str, query: &Query) -> Result<Filter, Problem> {
-    let run = runs::find(state, id, query).await?.ok_or_else(|| runs::unknown(id))?;
+    let Some(run) = runs::find(state, id, query).await? else { return Err(runs::unknown(state, id, query).await?) };
     Ok(runs::filter_of(&run, parameters::searching(query)?))
 }
 

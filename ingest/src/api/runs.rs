@@ -14,7 +14,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::read;
-use crate::read::runs::{RunQuery, RunState, RunSummary};
+use crate::read::runs::{ForgottenRun, RunQuery, RunState, RunSummary};
 
 /// Runs of a page unless the query says otherwise, and at most.
 pub const LIMITS: (usize, usize) = (50, 200);
@@ -37,8 +37,10 @@ pub async fn list(state: &State, query: &Query) -> Result<Answer, Problem> {
 
 /// `GET /api/agents/runs/{id}`.
 pub async fn one(state: &State, id: &str, query: &Query) -> Result<Answer, Problem> {
-    let found = find(state, id, query).await?.ok_or_else(|| unknown(id))?;
-    Ok(answer::json_of(&OneRun { ok: true, run: run::data(&found) }))
+    match find(state, id, query).await? {
+        Some(found) => Ok(answer::json_of(&OneRun { ok: true, run: run::data(&found) })),
+        None => Err(unknown(state, id, query).await?),
+    }
 }
 
 /// Which part of the list a query asks for, of the runs that may be read.
@@ -60,8 +62,12 @@ pub async fn asked(state: &State, query: &Query) -> Result<RunQuery, Problem> {
     })
 }
 
-/// The namespaces that a list is limited to by what may be read; nothing where that is all of them.
-async fn readable(state: &State, namespace: Option<&str>) -> Result<Option<Vec<String>>, Problem> {
+/// The namespaces that a list is limited to by what may be read, of those that are known or the one that is asked for; nothing
+/// where that is all of them.
+///
+/// # Errors
+/// When history cannot be read, or it is not known what may be.
+pub async fn readable(state: &State, namespace: Option<&str>) -> Result<Option<Vec<String>>, Problem> {
     if state.viewer.may_read_all().await? {
         return Ok(None);
     }
@@ -119,10 +125,25 @@ pub fn filter_of(run: &RunSummary, narrowing: Filter) -> Filter {
     Filter { runs: vec![own_id(run).to_owned()], namespace: Some(run.namespace.clone()), since, ..narrowing }
 }
 
-/// No run of this id.
-#[must_use]
-pub fn unknown(id: &str) -> Problem {
-    Problem::not_found(format!("no run `{id}`: it has not spoken yet, or what it said is past the retention"))
+/// No run of this id is known: why, as far as that may be told.
+///
+/// # Errors
+/// When history cannot be read, or it is not known what may be.
+pub async fn unknown(state: &State, id: &str, query: &Query) -> Result<Problem, Problem> {
+    Ok(Problem::not_found(match forgotten(state, id, query).await? {
+        Some(run) => format!("run `{id}` is past the retention: it spoke last at {}, and was dropped with that day", run.last_at),
+        None => format!("no run `{id}`: it has not spoken yet, or long ago"),
+    }))
+}
+
+/// The run that was known by an id and went with its day, where it may be read.
+///
+/// # Errors
+/// When history cannot be read, or it is not known what may be.
+pub async fn forgotten(state: &State, id: &str, query: &Query) -> Result<Option<ForgottenRun>, Problem> {
+    let gone = read::runs::forgotten(&state.pool, id, query.first("namespace")).await?;
+    let readable = state.viewer.readable(gone.iter().map(|run| run.namespace.clone()).collect()).await?;
+    Ok(gone.into_iter().find(|run| readable.contains(&run.namespace)))
 }
 
 /// The id that finds a run's messages, whatever alias it was asked for by.

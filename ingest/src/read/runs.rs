@@ -1,5 +1,6 @@
 //! Runs: the list, one of them, and how each stands.
 
+mod forgotten;
 pub mod state;
 mod summary;
 
@@ -15,6 +16,7 @@ use crate::cursor::Cursor;
 use crate::read::messages::like_pattern;
 use crate::read::{ReadError, ask, row};
 
+pub use forgotten::{ForgottenRun, forgotten};
 pub use state::RunState;
 pub use summary::{RunSummary, StepSummary};
 

@@ -5,7 +5,10 @@ use deadpool_postgres::Pool;
 use crate::store::{Lock, StoreError};
 
 /// Every migration, oldest first; its number is its place, from 1.
-const MIGRATIONS: [(&str, &str); 1] = [("0001_workflow_comms", include_str!("../../migrations/0001_workflow_comms.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("0001_workflow_comms", include_str!("../../migrations/0001_workflow_comms.sql")),
+    ("0002_forgotten_runs", include_str!("../../migrations/0002_forgotten_runs.sql")),
+];
 
 const RECORD: &str = "CREATE SCHEMA IF NOT EXISTS workflow_comms; \
     CREATE TABLE IF NOT EXISTS workflow_comms.migrations ( \

@@ -11,6 +11,9 @@ use crate::store::{StoreError, epochs};
 /// Runs and dead letters forgotten at once.
 const AT_ONCE: i64 = 1_000;
 
+/// Ids of forgotten runs that are remembered, with their indexes some 40 MB.
+const REMEMBERED: i64 = 200_000;
+
 /// Marks a partition and notes below which positions history is incomplete from now on. False, and nothing is changed, where
 /// it holds what is not settled yet: viewers would not have seen it.
 ///
@@ -37,7 +40,8 @@ pub async fn record(session: &mut ClientWrapper, leaf: &Leaf) -> Result<bool, St
     Ok(true)
 }
 
-/// Forgets the runs that said nothing since a day, with their steps and sources, and the dead letters from before it.
+/// Forgets the runs that said nothing since a day, with their steps and sources, and the dead letters from before it. That there
+/// were such runs is remembered.
 ///
 /// # Errors
 /// When `PostgreSQL` is away.
@@ -51,14 +55,23 @@ pub async fn forget(session: &ClientWrapper, before: Date) -> Result<(), StoreEr
         steps AS (DELETE FROM workflow_comms.run_steps USING old \
             WHERE run_steps.workflow_namespace = old.workflow_namespace AND run_steps.run_key = old.run_key), \
         sources AS (DELETE FROM workflow_comms.run_sources USING old \
-            WHERE run_sources.workflow_namespace = old.workflow_namespace AND run_sources.run_key = old.run_key) \
-        DELETE FROM workflow_comms.runs USING old \
-            WHERE runs.workflow_namespace = old.workflow_namespace AND runs.run_key = old.run_key";
+            WHERE run_sources.workflow_namespace = old.workflow_namespace AND run_sources.run_key = old.run_key), \
+        gone AS (DELETE FROM workflow_comms.runs USING old \
+            WHERE runs.workflow_namespace = old.workflow_namespace AND runs.run_key = old.run_key \
+            RETURNING runs.workflow_namespace, runs.run_key, runs.workflow_name, runs.run_id, runs.last_at) \
+        INSERT INTO workflow_comms.forgotten_runs AS known (id, workflow_namespace, last_at) \
+            SELECT DISTINCT ON (name.id, workflow_namespace) name.id, workflow_namespace, last_at FROM gone, LATERAL (VALUES \
+                (CASE WHEN run_key = 'name:' || workflow_name THEN workflow_name ELSE run_key END), (run_id)) AS name (id) \
+            WHERE name.id IS NOT NULL ORDER BY name.id, workflow_namespace, last_at DESC \
+            ON CONFLICT (id, workflow_namespace) DO UPDATE SET last_at = greatest(known.last_at, excluded.last_at)";
     let letters = "DELETE FROM workflow_comms.dead_letters WHERE (epoch, stream_seq, stream_ts) IN ( \
         SELECT epoch, stream_seq, stream_ts FROM workflow_comms.dead_letters WHERE stream_ts < $1 LIMIT $2)";
     for sql in [runs, letters] {
         while session.execute(sql, &[&before, &AT_ONCE]).await.map_err(action())? > 0 {}
     }
+    let oldest = "DELETE FROM workflow_comms.forgotten_runs WHERE last_at < ( \
+        SELECT last_at FROM workflow_comms.forgotten_runs ORDER BY last_at DESC OFFSET $1 LIMIT 1)";
+    session.execute(oldest, &[&(REMEMBERED - 1)]).await.map_err(action())?;
     Ok(())
 }
 
