@@ -154,6 +154,7 @@ export class Pages {
           this.#last = section.dataset.last ?? this.#last;
           this.asOf = section.dataset.after;
         }
+        if (entries.length > 0) document.getElementById("nothing")?.remove();
         this.#arranged();
         this.#links();
       });

@@ -4,6 +4,7 @@
 import { Channel } from "./channel.js";
 import { isAfter } from "./cursor.js";
 import { help } from "./keys.js";
+import { watch } from "./lag.js";
 import { Stream } from "./stream.js";
 
 const EVERY = 1000;
@@ -152,6 +153,7 @@ updated.addEventListener("click", () => {
 });
 setInterval(age, 5000);
 help();
+watch();
 if (table.dataset.stream) new Stream(table.dataset.stream, "", { run: (data) => update(parse(data)), opened: refresh }).open();
 else Stream.still();
 const channel = new Channel();

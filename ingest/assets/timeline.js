@@ -7,6 +7,7 @@ import { isAfter } from "./cursor.js";
 import { Follow } from "./follow.js";
 import { Found } from "./found.js";
 import { Keys } from "./keys.js";
+import { said } from "./lag.js";
 import { Pages } from "./pages.js";
 import { keepPlace } from "./place.js";
 import { Rows, parseAll } from "./rows.js";
@@ -43,6 +44,7 @@ function arrived(data, id) {
     lost += 1;
   }
   about.stale();
+  said();
   soon();
 }
 

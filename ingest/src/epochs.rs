@@ -96,6 +96,12 @@ impl Epochs {
         self.get(cursor.epoch).is_some_and(|epoch| cursor.sequence < epoch.kept_from)
     }
 
+    /// Whether any day was dropped.
+    #[must_use]
+    pub fn has_dropped(&self) -> bool {
+        self.0.iter().any(|epoch| epoch.kept_from > 0)
+    }
+
     /// Whether everything after a position can still be told, and if not, why: in its own life, and in each later one.
     #[must_use]
     pub fn refusal(&self, cursor: Cursor) -> Option<&'static str> {

@@ -18,6 +18,7 @@ pub mod login;
 pub mod markdown;
 pub mod problem;
 mod rail;
+pub mod rights;
 pub mod row;
 pub mod run;
 pub mod runs;

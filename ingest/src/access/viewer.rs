@@ -59,6 +59,12 @@ impl Viewer {
         Some(User::new(known.user.name.clone(), known.user.uid.clone(), Vec::new(), std::collections::BTreeMap::new())?.digest())
     }
 
+    /// What they are called, so that somebody can give them rights; nothing of an open server's.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_ref().map(|known| known.user.name.as_str())
+    }
+
     /// What tells viewers of other rights apart, for a page; nothing of an open server's. It cannot be traced back to a name that
     /// nobody guesses.
     #[must_use]

@@ -16,6 +16,8 @@ use super::routes::{self, Found, Operation};
 use super::{Server, State, host, login, metrics, sent};
 use crate::access::guard::Refused;
 use crate::api::export::Form;
+use crate::pages::layout::Visit;
+use crate::pages::problem::Place;
 use crate::{api, openapi, pages};
 
 /// Headers of a request.
@@ -131,7 +133,9 @@ fn turn_away(server: &Server, refused: Refused, request: &Request<Incoming>) -> 
             Some("Bearer realm=\"agent-comms\", error=\"invalid_token\""),
         ),
     };
-    let mut answer = if is_page { page_of(&problem, path) } else { answer::problem(&problem) };
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let mut answer =
+        if is_page { page_of(&problem, &Place { path, query: &query }, &Visit::default()) } else { answer::problem(&problem) };
     if let Some(challenge) = challenge {
         answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
@@ -154,11 +158,12 @@ async fn route(state: &State, request: &Request<Incoming>, segments: &[&str], fo
         ["api", ..] => return missing(path),
         _ => Err(Problem::not_found(format!("nothing is at `{path}`"))),
     };
-    metrics::asked(page.unwrap_or_else(|problem| page_of(&problem, path)), "page")
+    let page = page.unwrap_or_else(|problem| page_of(&problem, &Place { path, query: &query }, &Visit::of(state)));
+    metrics::asked(page, "page")
 }
 
-fn page_of(problem: &Problem, path: &str) -> Answer {
-    let mut answer = answer::html(pages::problem::render(problem, path));
+fn page_of(problem: &Problem, place: &Place<'_>, visit: &Visit) -> Answer {
+    let mut answer = answer::html(pages::problem::render(problem, place, visit));
     *answer.status_mut() = problem.status;
     answer
 }

@@ -13,7 +13,7 @@ use crate::http::answer::{self, Answer};
 pub const PREFIX: &str = "/assets/";
 
 /// A file and what it holds. A script names only those that stand before it.
-const FILES: [(&str, &str); 27] = [
+const FILES: [(&str, &str); 29] = [
     ("page.css", include_str!("../../assets/page.css")),
     ("timeline.css", include_str!("../../assets/timeline.css")),
     ("runs.css", include_str!("../../assets/runs.css")),
@@ -26,6 +26,8 @@ const FILES: [(&str, &str); 27] = [
     ("worker.js", include_str!("../../assets/worker.js")),
     ("tab.js", include_str!("../../assets/tab.js")),
     ("chip.js", include_str!("../../assets/chip.js")),
+    ("again.js", include_str!("../../assets/again.js")),
+    ("lag.js", include_str!("../../assets/lag.js")),
     ("stream.js", include_str!("../../assets/stream.js")),
     ("keys.js", include_str!("../../assets/keys.js")),
     ("times.js", include_str!("../../assets/times.js")),

@@ -19,6 +19,8 @@ pub struct View<'a> {
     pub visit: Visit,
     /// The rows.
     pub piece: &'a Piece,
+    /// Whether what was said first is past the retention.
+    pub is_cut: bool,
 }
 
 /// The page.
@@ -65,6 +67,7 @@ pub fn list(view: &View<'_>) -> Markup {
         piece: view.piece,
         stream,
         place: Place::General,
+        is_cut: view.is_cut,
         nothing: nothing(view.query),
     })
 }
@@ -87,6 +90,13 @@ fn nothing(query: &Query) -> Markup {
         return layout::empty(
             "No message matches",
             &html! { p { "Nothing in the shared channel passes these filters. " a href=(PATH) { "Clear the filters" } } },
+            None,
+        );
+    }
+    if list::PLACES.iter().any(|name| query.first(name).is_some()) {
+        return layout::empty(
+            "Nothing at this place",
+            &html! { p { "The shared channel has no message here. " a href=(PATH) { "Newest messages" } } },
             None,
         );
     }

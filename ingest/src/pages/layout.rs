@@ -13,6 +13,7 @@ pub(super) enum Here {
     Run,
     General,
     Login,
+    Elsewhere,
 }
 
 impl Here {
@@ -22,6 +23,7 @@ impl Here {
             Self::Run => "run",
             Self::General => "general",
             Self::Login => "login",
+            Self::Elsewhere => "elsewhere",
         }
     }
 }
@@ -31,6 +33,8 @@ impl Here {
 pub struct Visit {
     /// Whether they signed in here, and may sign out.
     pub signed_in: bool,
+    /// What they are called, where that is asked.
+    pub name: Option<String>,
     /// What tells apart readers of other rights; nothing on a server that everybody may read. Pages share streams only where it
     /// is the same: what one reader is told may be more than what another in the same browser may read.
     pub key: Option<String>,
@@ -50,6 +54,7 @@ impl Visit {
     pub fn of(state: &State) -> Self {
         Self {
             signed_in: state.viewer.is_signed_in(),
+            name: state.viewer.name().map(ToOwned::to_owned),
             key: state.viewer.rights(),
             behind: state.live.behind_seconds(),
             heartbeat: Some(state.live.heartbeat().as_secs()),
@@ -105,11 +110,9 @@ pub(super) fn page(shell: &Shell<'_>) -> String {
                         div.actions { (shell.actions) (theme()) (help::button()) @if shell.visit.signed_in { (sign_out()) } }
                     }
                     div.second { (shell.filters) }
-                    @if shell.visit.behind >= WORTH_TELLING {
-                        p.behind role="status" {
-                            "Storing is " (figures::span(shell.visit.behind)) " behind: what was said since is shown live, but history, counts and search lack it."
-                        }
-                    }
+                    div #behind { (behind(shell.visit.behind)) }
+                    // For readers by ear: that it came or went, and not each new figure.
+                    div.hidden #lags role="status" {}
                 }
                 main #main { (shell.main) }
                 (help::sheet())
@@ -117,6 +120,17 @@ pub(super) fn page(shell: &Shell<'_>) -> String {
         }
     };
     markup.into_string()
+}
+
+/// By how much storing lags, where that is worth telling. The script of the page asks for it anew.
+pub(super) fn behind(seconds: i64) -> Markup {
+    html! {
+        @if seconds >= WORTH_TELLING {
+            p.behind {
+                "Storing is " (figures::span(seconds)) " behind: what was said since is shown live, but history, counts and search lack it."
+            }
+        }
+    }
 }
 
 /// How the stream of the page stands; the script of the page fills it in, and shows it.
@@ -176,7 +190,16 @@ pub(super) fn empty(title: &str, text: &Markup, command: Option<&str>) -> Markup
         section.empty {
             h2 { (title) }
             (text)
-            @if let Some(command) = command { pre { code { (command) } } }
+            @if let Some(command) = command { (self::command(command)) }
+        }
+    }
+}
+
+/// A command to copy. It breaks between its words alone: a hyphen at the end of a line would be taken for one of its own.
+pub(super) fn command(text: &str) -> Markup {
+    html! {
+        pre.command {
+            code { @for (index, word) in text.split(' ').enumerate() { @if index > 0 { " " } span { (word) } } }
         }
     }
 }

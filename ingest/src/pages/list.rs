@@ -40,6 +40,8 @@ pub struct List<'a> {
     pub stream: Query,
     /// Which sort of page it is on.
     pub place: Place,
+    /// Whether what was said first is past the retention.
+    pub is_cut: bool,
     /// What stands here instead of rows.
     pub nothing: Markup,
 }
@@ -64,7 +66,12 @@ pub fn render(list: &List<'_>) -> Markup {
             @if missed.is_some() && !piece.messages.is_empty() {
                 p.notice { "The message that this link points to is not here: it is past the retention, or filters hide it. These are its neighbours." }
             }
-            div #rows { (timeline::render(&piece.messages, list.place)) }
+            div #rows {
+                @if list.is_cut && piece.older.is_none() && !piece.messages.is_empty() {
+                    p.notice { "What was said before is past the retention." }
+                }
+                (timeline::render(&piece.messages, list.place))
+            }
             @if piece.messages.is_empty() { div #nothing { (list.nothing) } }
             p.newer #newer hidden[piece.newer.is_none()] {
                 @if let Some(newest) = piece.newer { a href=(link("after", newest)) { "Newer messages" } " · " }

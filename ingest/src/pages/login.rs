@@ -52,7 +52,7 @@ fn form(next: &str, said: Said) -> Markup {
                 button type="submit" { "Sign in" }
             }
             p { "A token of a service account that may read messages:" }
-            pre { code { "kubectl create token NAME --audience agent-comms-ingest --duration 8h" } }
+            (layout::command("kubectl create token NAME --audience agent-comms-ingest --duration 8h"))
             // Whoever comes from another site is not recognised at first: their browser keeps the cookie back until they
             // follow a link of this one.
             p { "Signed in already? " a href=(next) { "Go on" } }

@@ -4,16 +4,23 @@ use maud::{Markup, html};
 
 use super::layout::{self, Here, Shell, Visit};
 use super::list::{self, List, Piece};
+use super::rights::Limits;
 use super::row::Place;
 use super::{choice, figures, rail, spread};
 use crate::http::query::{self, Query};
-use crate::read::runs::{RunState, RunSummary};
+use crate::read::runs::{ForgottenRun, RunState, RunSummary};
 use crate::read::spread::Spread;
 
 /// What the page shows.
 pub struct View<'a> {
     /// The run; nothing while no message of it is known.
     pub run: Option<&'a RunSummary>,
+    /// The run that it was, where it is known no more.
+    pub forgotten: Option<&'a ForgottenRun>,
+    /// What the reader may read, where no run is known to them and that is not everything.
+    pub limits: Option<&'a Limits>,
+    /// Whether what it said first is past the retention.
+    pub is_cut: bool,
     /// The id it was asked for by.
     pub id: &'a str,
     /// The query of the page: filters and place.
@@ -90,7 +97,7 @@ fn list_at<'a>(view: &'a View<'_>, path: &'a str) -> List<'a> {
         Some(run) => Query::default().and("runId", crate::api::runs::own_id(run)).and("namespace", &run.namespace),
         None => Query::default().and("runId", view.id),
     };
-    List { path, query: view.query, piece: view.piece, stream, place: Place::Run, nothing: nothing(view) }
+    List { path, query: view.query, piece: view.piece, stream, place: Place::Run, is_cut: view.is_cut, nothing: nothing(view) }
 }
 
 fn heading(view: &View<'_>, name: &str) -> Markup {
@@ -104,7 +111,7 @@ fn heading(view: &View<'_>, name: &str) -> Markup {
         @if let Some(run) = view.run {
             (state(run.state))
             span.facts {
-                (figures::span(seconds(run))) " · " span #messages data-count=(run.messages) { (figures::count(run.messages)) } " messages"
+                (figures::span(seconds(run))) " · " span #messages data-count=(run.messages) { (figures::count(run.messages)) } @if run.messages == 1 { " message" } @else { " messages" }
                 @if run.errors > 0 { " · " span.failed { (figures::count(run.errors)) @if run.errors == 1 { " error" } @else { " errors" } } }
             }
             a.about href="#about" { "About" span { " this run" } }
@@ -141,19 +148,69 @@ fn chips(view: &View<'_>, path: &str) -> Markup {
 }
 
 fn nothing(view: &View<'_>) -> Markup {
-    if view.run.is_some() {
+    match (view.run, view.forgotten, view.limits) {
+        (Some(run), ..) => nothing_of(run, view),
+        (None, Some(gone), _) => forgotten(gone, view.id),
+        (None, None, Some(limits)) => layout::empty(
+            "Nothing of this run that you may read",
+            &html! {
+                p { "Either no message of a run " code { (view.id) } " has come yet, and this page shows the first as it comes; or it is in a namespace that you may not read." }
+                (limits.instead())
+            },
+            None,
+        ),
+        (None, None, None) => layout::empty(
+            "Nothing of this run yet",
+            &html! {
+                p { "No message of a run " code { (view.id) } " has come yet. This page shows the first as it comes." }
+                p { "A step speaks by writing a line to its socket:" }
+            },
+            Some("curl --unix-socket \"$AGENT_COMMS_SOCKET\" -d 'hello' http://localhost/messages"),
+        ),
+    }
+}
+
+fn nothing_of(run: &RunSummary, view: &View<'_>) -> Markup {
+    let path = path(view.id);
+    if list::is_filtered(view.query) {
         return layout::empty(
             "No message matches",
-            &html! { p { "The run has messages, but none that these filters let through. " a href=(list::cleared(view.query).link(&path(view.id))) { "Clear the filters" } } },
+            &html! { p { "The run has messages, but none that these filters let through. " a href=(list::cleared(view.query).link(&path)) { "Clear the filters" } } },
+            None,
+        );
+    }
+    if list::PLACES.iter().any(|name| view.query.first(name).is_some()) {
+        return layout::empty(
+            "Nothing at this place",
+            &html! { p { "The run has messages, but none here. " a href=(list::unplaced(view.query).link(&path)) { "Newest messages" } } },
+            None,
+        );
+    }
+    if view.is_cut && view.piece.as_of >= run.last {
+        return layout::empty(
+            "What this run said is past the retention",
+            &html! { p { "What it says from now on appears here." } },
             None,
         );
     }
     layout::empty(
-        "Nothing of this run yet",
+        "The first message is on its way",
+        &html! { p { "It is being stored, and appears here as soon as it is." } },
+        None,
+    )
+}
+
+fn forgotten(run: &ForgottenRun, id: &str) -> Markup {
+    layout::empty(
+        "This run is past the retention",
         &html! {
-            p { "No message of a run " code { (view.id) } " is stored: it has not spoken yet, or what it said is past the retention. This page shows its first message as it comes." }
-            p { "A step speaks by writing a line to its socket:" }
+            p {
+                "A run " code { (id) } " in " b { (run.namespace) } " spoke last on "
+                time datetime=(run.last_at) { (figures::long_day(run.last_at)) }
+                ". What it said was dropped with that day. Should it speak again, this page shows it."
+            }
+            p { a href="/agents" { "All runs" } }
         },
-        Some("curl --unix-socket \"$AGENT_COMMS_SOCKET\" -d 'hello' http://localhost/messages"),
+        None,
     )
 }

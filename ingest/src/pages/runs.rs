@@ -5,6 +5,7 @@ use message::Timestamp;
 
 use super::layout::{self, Here, Shell, Visit};
 use super::list::Piece;
+use super::rights::Limits;
 use super::{choice, colour, figures, general, run};
 use crate::api::event;
 use crate::http::query::{self, Query};
@@ -26,6 +27,8 @@ pub struct View<'a> {
     pub channel: Option<&'a Piece>,
     /// The query of the page: tab, search, place.
     pub query: &'a Query,
+    /// What the reader may read, where that is not everything.
+    pub limits: Option<&'a Limits>,
     /// How many messages could not be read or stored, for whom they may be shown.
     pub dead_letters: Option<i64>,
     /// Who reads, and how the server stands.
@@ -73,7 +76,7 @@ pub fn render(view: &View<'_>) -> String {
         },
         main: html! { div.beside {
             div.list {
-            @if view.page.runs.is_empty() { div #nothing { (nothing(query)) } }
+            @if view.page.runs.is_empty() { div #nothing { (nothing(view)) } }
             div.table #table hidden[view.page.runs.is_empty()] {
                 table.runs data-stream=[query.first("before").is_none().then_some("/api/agents/runs/events?view=rows")]
                     data-new=[new] {
@@ -90,6 +93,7 @@ pub fn render(view: &View<'_>) -> String {
                 p.older { a href=(query.without("before").and("before", next.to_string()).link(PATH)) { "Older runs" } }
             }
             @if view.page.partial { p.notice { "Many runs were looked at, and few match: older ones may." } }
+            @if let Some(limits) = view.limits.filter(|limits| !limits.is_nothing() && limits.asked.is_none()) { (limits.beside()) }
             }
             @if let Some(piece) = view.channel { (general::lines(piece)) }
         }
@@ -136,8 +140,18 @@ fn link(run: &RunSummary) -> String {
     Query::default().and("namespace", &run.namespace).link(&format!("{PATH}/{}", query::encode(id)))
 }
 
-fn nothing(query: &Query) -> Markup {
-    if ["q", "state", "namespace", "before"].iter().any(|name| query.first(name).is_some()) {
+fn nothing(view: &View<'_>) -> Markup {
+    let query = view.query;
+    if let Some(limits) = view.limits.filter(|limits| limits.is_nothing()) {
+        return layout::empty("No run that you may read", &limits.instead(), None);
+    }
+    let is_narrowed = ["q", "namespace", "before"].iter().any(|name| query.first(name).is_some());
+    if let (false, Some(state @ ("active" | "failed"))) = (is_narrowed, query.first("state")) {
+        let title = if state == "active" { "No run is active" } else { "No run has failed" };
+        let text = if state == "active" { "One that begins appears here." } else { "One that fails appears here." };
+        return layout::empty(title, &html! { p { (text) " " a href=(PATH) { "Show all runs" } } }, None);
+    }
+    if is_narrowed || query.first("state").is_some_and(|state| state != "recent") {
         return layout::empty(
             "No run matches",
             &html! { p { "There may be runs that this search leaves out. " a href=(PATH) { "Show all runs" } } },
@@ -148,7 +162,7 @@ fn nothing(query: &Query) -> Markup {
         "No runs yet",
         &html! {
             p { "A run appears here with its first message: from a pod with the sidecar, in a namespace with the label" }
-            pre { code { "kubectl label namespace my-namespace agent-comms.dev/inject=enabled" } }
+            (layout::command("kubectl label namespace my-namespace agent-comms.dev/inject=enabled"))
             p { "or from any publisher, on " code { "workflow.NAMESPACE.NAME.UID.agent.AGENT.KIND" } ":" }
         },
         Some("nats pub workflow.my-namespace.hello.unknown.agent.me.message '{\"content\": \"hello\"}'"),

@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 
 use super::layout::Visit;
 use super::list::Piece;
-use super::{body as body_page, general as general_page, run as run_page, runs as runs_page};
+use super::rights::Limits;
+use super::{body as body_page, general as general_page, layout, run as run_page, runs as runs_page};
 use crate::api;
 use crate::filter::Filter;
 use crate::http::State;
@@ -29,7 +30,12 @@ const SPREAD_AT_ONCE: i64 = 10_000;
 
 /// `/agents`.
 pub async fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
-    let page = read::runs::list(&state.pool, &api::runs::asked(state, query).await?).await?;
+    if query.first("part") == Some("behind") {
+        return Ok(answer::html(layout::behind(state.live.behind_seconds()).into_string()));
+    }
+    let asked = api::runs::asked(state, query).await?;
+    let page = read::runs::list(&state.pool, &asked).await?;
+    let limits = limits(state, asked.readable, query);
     let now = Timestamp::new(OffsetDateTime::now_utc());
     let channel = if state.viewer.may_read_general().await? {
         let filter = Filter { general: true, ..Filter::default() };
@@ -42,6 +48,7 @@ pub async fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
     Ok(answer::html(runs_page::render(&runs_page::View {
         page: &page,
         channel: channel.as_ref(),
+        limits: limits.as_ref(),
         query,
         dead_letters,
         visit: Visit::of(state),
@@ -53,7 +60,8 @@ pub async fn runs(state: &State, query: &Query) -> Result<Answer, Problem> {
 pub async fn general(state: &State, query: &Query) -> Result<Answer, Problem> {
     let filter = api::messages::channel_filter(state, message::GENERAL_CHANNEL, query).await?;
     let piece = piece(state, &filter, query, rows(query)).await?;
-    let view = general_page::View { query, visit: Visit::of(state), piece: &piece };
+    let is_cut = state.settled.borrow().epochs.has_dropped();
+    let view = general_page::View { query, visit: Visit::of(state), piece: &piece, is_cut };
     Ok(answer::html(match query.first("part") {
         Some("rows") => general_page::list(&view).into_string(),
         _ => general_page::render(&view),
@@ -72,7 +80,24 @@ pub async fn run(state: &State, id: &str, query: &Query) -> Result<Answer, Probl
         // What is said of a run that may not be read is not looked at.
         _ => Piece { messages: Vec::new(), older: None, newer: None, as_of, at: None },
     };
-    let mut view = run_page::View { run: run.as_deref(), id, query, visit: Visit::of(state), piece: &piece, spread: None };
+    let (forgotten, limits) = match &run {
+        Some(_) => (None, None),
+        None => (
+            api::runs::forgotten(state, id, query).await?,
+            limits(state, api::runs::readable(state, query.first("namespace")).await?, query),
+        ),
+    };
+    let mut view = run_page::View {
+        run: run.as_deref(),
+        forgotten: forgotten.as_ref(),
+        limits: limits.as_ref(),
+        is_cut: run.as_ref().is_some_and(|run| state.settled.borrow().epochs.is_dropped(run.first)),
+        id,
+        query,
+        visit: Visit::of(state),
+        piece: &piece,
+        spread: None,
+    };
     if part == Some("rows") {
         return Ok(answer::html(run_page::list(&view).into_string()));
     }
@@ -92,6 +117,12 @@ pub async fn body(state: &State, cursor: &str, part: &str, query: &Query) -> Res
     let stored = api::messages::found(state, cursor).await?;
     body_page::render(&stored, part, query.first("whole") == Some("true"))
         .ok_or_else(|| Problem::not_found(format!("message `{cursor}` has no `{part}`; it has content, arguments or output")))
+}
+
+/// What is told to somebody who may read these namespaces alone.
+fn limits(state: &State, readable: Option<Vec<String>>, query: &Query) -> Option<Limits> {
+    let name = state.viewer.name()?.to_owned();
+    Some(Limits { name, readable: readable?, asked: query.first("namespace").map(ToOwned::to_owned) })
 }
 
 fn rows(query: &Query) -> usize {
