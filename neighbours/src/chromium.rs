@@ -1,5 +1,6 @@
 //! A `chromedriver` with a headless Chromium behind it.
 
+mod fonts;
 mod install;
 #[cfg(test)]
 mod tests;
@@ -53,8 +54,8 @@ pub struct Chromium {
 impl Chromium {
     /// Fetches both programs if need be, starts the driver and waits until it takes sessions.
     pub async fn start() -> Result<Self> {
-        let installation = tokio::task::spawn_blocking(install::find).await??;
-        Self::start_with(&installation).await
+        let (installation, fonts) = tokio::task::spawn_blocking(|| anyhow::Ok((install::find()?, fonts::find()?))).await??;
+        Self::start_with(&installation, &fonts).await
     }
 
     /// The address of the `WebDriver` service.
@@ -76,10 +77,10 @@ impl Chromium {
         Map::from_iter([("browserName".to_owned(), json!("chrome")), ("goog:chromeOptions".to_owned(), options)])
     }
 
-    async fn start_with(installation: &Installation) -> Result<Self> {
+    async fn start_with(installation: &Installation, fonts: &Path) -> Result<Self> {
         let directory = Directory::open(None, "chromium")?;
         let port = port::free()?;
-        write_wrapper(directory.path(), installation)?;
+        write_wrapper(directory.path(), installation, fonts)?;
         let mut command = Command::new(&installation.driver);
         command.arg(format!("--port={port}"));
         // Profiles and caches go with the directory.
@@ -110,7 +111,8 @@ impl Chromium {
 
 /// Programs that were installed or fetched are ready to be started; what is missing is fetched.
 pub fn fetch() -> Result<()> {
-    install::find().map(drop)
+    install::find()?;
+    fonts::find().map(drop)
 }
 
 fn wrapper(directory: &Path) -> PathBuf {
@@ -118,16 +120,14 @@ fn wrapper(directory: &Path) -> PathBuf {
 }
 
 /// The driver starts the browser in a process group of its own, so the browser is told to end with the driver.
-fn write_wrapper(directory: &Path, installation: &Installation) -> Result<()> {
+fn write_wrapper(directory: &Path, installation: &Installation, fonts: &Path) -> Result<()> {
     let mut script = String::from("#!/bin/sh\n");
     if let Some(libraries) = installation.library_path() {
         writeln!(script, "export LD_LIBRARY_PATH={}", quoted(libraries.as_ref())?)?;
     }
-    if let Some(fonts) = installation.fonts() {
-        let config = directory.join("fonts.conf");
-        fs::write(&config, font_configuration(&fonts, directory))?;
-        writeln!(script, "export FONTCONFIG_FILE={}", quoted(&config)?)?;
-    }
+    let config = directory.join("fonts.conf");
+    fs::write(&config, fonts::configuration(fonts, &directory.join("font-cache")))?;
+    writeln!(script, "export FONTCONFIG_FILE={}", quoted(&config)?)?;
     let browser = quoted(&installation.browser)?;
     writeln!(script, "if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL {browser} \"$@\"; fi")?;
     writeln!(script, "exec {browser} \"$@\"")?;
@@ -135,15 +135,6 @@ fn write_wrapper(directory: &Path, installation: &Installation) -> Result<()> {
     fs::write(&path, script)
         .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn font_configuration(fonts: &Path, directory: &Path) -> String {
-    format!(
-        "<?xml version=\"1.0\"?>\n<!DOCTYPE fontconfig SYSTEM \"urn:fontconfig:fonts.dtd\">\n<fontconfig>\n\
-         <dir>{}</dir>\n<dir>/usr/share/fonts</dir>\n<cachedir>{}</cachedir>\n</fontconfig>\n",
-        fonts.display(),
-        directory.join("font-cache").display(),
-    )
 }
 
 fn quoted(path: &Path) -> Result<String> {

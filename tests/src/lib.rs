@@ -1,7 +1,10 @@
 //! What needs two parts of agent-comms or a real neighbour: the whole way of a message, faults, and the pages in a real
 //! browser. It must never imitate a neighbour that can run here.
 
+pub mod browser;
 pub mod chance;
+pub mod look;
+pub mod picture;
 pub mod replica;
 
 /// The second length with `AGENT_COMMS_SOAK`, else the first.

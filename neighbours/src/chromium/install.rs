@@ -12,7 +12,7 @@ use super::path_directories;
 use crate::python::run;
 use crate::{Cache, packages};
 
-const PACKAGES: [&str; 3] = ["chromium", "chromium-driver", "fonts-dejavu-core"];
+const PACKAGES: [&str; 2] = ["chromium", "chromium-driver"];
 const ADVICE: &str = "cannot fetch Chromium with apt-get: install the packages chromium and chromium-driver (apt-get install chromium chromium-driver)";
 
 /// The browser, its driver and, when both were unpacked without being installed, what is around them.
@@ -50,11 +50,6 @@ impl Installation {
             directories.push(parent);
         }
         std::env::join_paths(directories).ok()
-    }
-
-    /// The fonts that came with the packages.
-    pub(super) fn fonts(&self) -> Option<PathBuf> {
-        self.root.as_ref().map(|root| root.join("usr/share/fonts"))
     }
 
     /// An error when one of the programs does not even tell its version.

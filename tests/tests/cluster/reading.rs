@@ -7,5 +7,6 @@ mod lists;
 mod login;
 mod outage;
 mod proxy;
+mod states;
 mod streams;
 mod wire;

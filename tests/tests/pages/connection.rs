@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde_json::json;
+use tests::look::Look;
 
 use crate::ground::{Ground, PATIENCE, said};
 use crate::road::State;
@@ -53,7 +54,7 @@ async fn an_offline_laptop_waits_for_its_network() -> Result<()> {
     let ground = Ground::new().await?;
     ground.open_live("/agents/laptop-uid").await?;
     ground.offline(true).await?;
-    ground.wait_for("it says offline", "return document.getElementById('connection').textContent === 'Offline'").await?;
+    ground.wait_for("it says offline", "return document.getElementById('connection').textContent.startsWith('Offline')").await?;
     ground.publish(&said("laptop", "coder", "meanwhile")).await?;
     ground.offline(false).await?;
     ground.wait_for_rows(1).await?;
@@ -117,6 +118,10 @@ async fn a_place_that_is_no_longer_kept_is_told_and_the_newest_follows() -> Resu
     let notice = "return document.querySelector('#rows .notice')?.textContent";
     assert_eq!(ground.ask(notice).await?, "Some messages before these are no longer in the stream.");
     ground.wait_for("the page is live", &format!("return {STATE} === 'live'")).await?;
+    ground.wait_for("its counts are there", "return document.getElementById('messages')?.dataset.count === '4'").await?;
+    let mut look = Look::new(&ground.browser, &ground.chromium).await?;
+    look.at("place-no-longer-kept", &["Some messages before these are no longer in the stream.", "new 2", "Live"]).await?;
+    look.end()?;
     ground.end().await
 }
 

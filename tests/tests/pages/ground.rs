@@ -9,7 +9,6 @@ use async_nats::jetstream;
 use bytes::Bytes;
 use fantoccini::{Client, ClientBuilder, Locator};
 use http_body_util::{BodyExt as _, Full};
-use hyper::Request;
 use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
 use ingest::serve::Running;
@@ -61,8 +60,18 @@ impl Ground {
 
     /// The same, with further arguments for ingest.
     pub async fn with(arguments: &[&'static str]) -> Result<Self> {
+        Self::of(Postgres::shared(), arguments).await
+    }
+
+    /// The same, with a database server that nobody else has: it may be stopped.
+    pub async fn apart() -> Result<Self> {
+        let server = async { Postgres::start(neighbours::postgres::Options::default()).await.map(Arc::new) };
+        Self::of(server, &[]).await
+    }
+
+    async fn of(server: impl Future<Output = Result<Arc<Postgres>>>, arguments: &[&'static str]) -> Result<Self> {
         service::tls::install_provider();
-        let servers = async { tokio::try_join!(Nats::start(neighbours::nats::Options::default()), Database::make()) };
+        let servers = async { tokio::try_join!(Nats::start(neighbours::nats::Options::default()), Database::make(server)) };
         let ((nats, database), (chromium, browser)) = tokio::try_join!(servers, start_browser())?;
         tests::replica::set_up(&nats.admin()).await?;
         let replica = Replica::start(&nats, &database, arguments).await?;
@@ -89,6 +98,13 @@ impl Ground {
         for acknowledgement in acknowledged {
             acknowledgement.await?;
         }
+        Ok(())
+    }
+
+    /// Publishes anything, as somebody who may do all.
+    pub async fn publish_bytes(&self, subject: &str, payload: &str) -> Result<()> {
+        let admin = jetstream::new(self.nats.admin().connect().await?);
+        admin.publish(subject.to_owned(), payload.to_owned().into()).await?.await?;
         Ok(())
     }
 
@@ -129,17 +145,7 @@ impl Ground {
 
     /// Tells the browser something that is in no page: a command of its own protocol.
     pub async fn tell(&self, command: &str, parameters: Value) -> Result<Value> {
-        let session = self.browser.session_id().await?.context("the browser has no session")?;
-        let url = format!("{}/session/{session}/goog/cdp/execute", self.chromium.url());
-        let body = json!({ "cmd": command, "params": parameters }).to_string();
-        let request = Request::post(url).header("content-type", "application/json").body(Full::from(body))?;
-        let client = legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-        let answer = client.request(request).await?.into_body().collect().await?.to_bytes();
-        let answer: Value = serde_json::from_slice(&answer)?;
-        if let Some(error) = answer["value"]["error"].as_str() {
-            bail!("{command}: {error}: {}", answer["value"]["message"]);
-        }
-        Ok(answer["value"].clone())
+        tests::browser::tell(&self.browser, &self.chromium.url(), command, parameters).await
     }
 
     /// The size of the window, in CSS pixels.
@@ -245,12 +251,17 @@ impl Ground {
 }
 
 impl Database {
-    async fn make() -> Result<Self> {
+    async fn make(server: impl Future<Output = Result<Arc<Postgres>>>) -> Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let server = Postgres::shared().await?;
+        let server = server.await?;
         let name = format!("pages-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         server.create_database(&name).await?;
         Ok(Self { server, name })
+    }
+
+    /// Its server, where nobody else has it.
+    pub fn server(&mut self) -> Result<&mut Postgres> {
+        Arc::get_mut(&mut self.server).context("other tests have this server too")
     }
 
     /// A connection to it.

@@ -14,6 +14,7 @@ mod run;
 mod runs;
 mod safety;
 mod screens;
+mod states;
 mod story;
 mod tabs;
 mod taken;

@@ -210,7 +210,7 @@ async fn every_window_says_how_the_connection_stands() -> Result<()> {
     ground.browser.switch_to_window(windows[2].clone()).await?;
     ground.offline(true).await?;
     for window in &windows {
-        let offline = "return document.getElementById('connection').textContent === 'Offline'";
+        let offline = "return document.getElementById('connection').textContent.startsWith('Offline')";
         wait_in(&ground, window, "it says offline", offline).await?;
     }
     ground.publish(&said("two", "coder", "without a network")).await?;
