@@ -2,6 +2,7 @@
 // written.
 
 import { hasRaw, isRaw, turn } from "./raw.js";
+import { tell } from "./told.js";
 
 function link(row) {
   return new URL(row.querySelector("a.when").href, location.href).href;
@@ -52,16 +53,16 @@ export class Copy {
         const page = JSON.parse(await text(`/api/agents/messages/${cursor}?context=0`));
         await navigator.clipboard.writeText(JSON.stringify(page.messages[0], null, 2));
       }
-      this.#tell(`${form === "json" ? "JSON" : form} copied`);
+      tell(`${form === "json" ? "JSON" : form} copied`);
     } catch {
-      this.#tell("not copied: the browser or the server refused");
+      tell("not copied: the browser or the server refused");
     }
   }
 
   // Shows a row as it was written, and back.
   async turn(row) {
     if (!hasRaw(row)) return;
-    if (!(await turn(row))) this.#tell("not shown: the browser or the server refused");
+    if (!(await turn(row))) tell("not shown: the browser or the server refused");
     this.#raw.setAttribute("aria-pressed", String(isRaw(row)));
   }
 
@@ -75,18 +76,5 @@ export class Copy {
       row.classList.add("at");
       row.append(this.#tools);
     } else this.#tools.remove();
-  }
-
-  #tell(words) {
-    let told = document.getElementById("told");
-    if (!told) {
-      told = document.createElement("p");
-      told.id = "told";
-      told.setAttribute("role", "status");
-      document.body.append(told);
-    }
-    told.textContent = words;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => (told.textContent = ""), 2000);
   }
 }

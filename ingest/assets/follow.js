@@ -30,7 +30,7 @@ export class Follow {
     document.addEventListener("selectionchange", () => !this.#selecting() && !this.paused && this.atEnd() && this.#onResume());
     // What appears around the list takes room from it: whoever was at its end stays there. A list that has another height tells
     // nothing of its reader, who did not move.
-    box.addEventListener("scroll", () => box.clientHeight === this.#height && (this.#end = this.atEnd()), { passive: true });
+    box.addEventListener("scroll", () => box.clientHeight === this.#height && this.#stand(this.atEnd()), { passive: true });
     new ResizeObserver(() => {
       this.#height = box.clientHeight;
       if (this.#end && !this.paused) this.toEnd();
@@ -50,13 +50,19 @@ export class Follow {
   }
 
   toEnd() {
-    this.#end = true;
+    this.#stand(true);
     this.#box.scrollTop = this.#box.scrollHeight;
   }
 
   // The reader is not at the end, though nothing was scrolled yet.
   stay() {
-    this.#end = this.atEnd();
+    this.#stand(this.atEnd());
+  }
+
+  #stand(end) {
+    if (this.#end === end) return;
+    this.#end = end;
+    this.#listen();
   }
 
   // So many have arrived that are not shown; the end of the list may be on another page of it.
@@ -93,7 +99,7 @@ export class Follow {
 
   // Readers by ear are told what arrives while they follow it, and nothing else.
   #listen() {
-    this.#box.setAttribute("aria-live", this.paused ? "off" : "polite");
+    this.#box.setAttribute("aria-live", this.paused || !this.#end ? "off" : "polite");
   }
 
   #selecting() {

@@ -1,5 +1,11 @@
 // Single keys, where nobody writes into a field, and the sheet that lists them.
 
+import { tell } from "./told.js";
+
+const TROUBLE = ".row.error, .row.warning";
+// Of these are the rows that other parts of the list are asked for.
+const KINDS = ["error", "gap"];
+
 // The sheet alone, for pages without a list.
 export function help() {
   const sheet = document.getElementById("help");
@@ -39,13 +45,15 @@ export class Keys {
     const onControl = target.closest?.("button, a, summary");
     switch (key) {
       case "j":
-        return this.#step(1, ".row");
+        this.#step(1, ".row");
+        return true;
       case "k":
-        return this.#step(-1, ".row");
+        this.#step(-1, ".row");
+        return true;
       case "e":
-        return this.#step(1, ".row.error, .row.warning");
+        return this.#step(1, TROUBLE) || this.#elsewhere("after");
       case "E":
-        return this.#step(-1, ".row.error, .row.warning");
+        return this.#step(-1, TROUBLE) || this.#elsewhere("before");
       case "Enter":
         return !onControl && this.#toggle();
       case "f":
@@ -93,7 +101,7 @@ export class Keys {
     return [...this.#box.querySelectorAll(selector)].filter((row) => row.checkVisibility());
   }
 
-  // To the next row of some sort; without a current one, from the edge of what is on screen.
+  // To the next row of some sort, if there is one in the page; without a current one, from the edge of what is on screen.
   #step(by, selector) {
     const rows = this.#rows(selector);
     const current = this.#current();
@@ -104,11 +112,35 @@ export class Keys {
     if (current) next = by > 0 ? rows.find(follows) : rows.findLast(precedes);
     else if (by > 0) next = rows.find((row) => row.getBoundingClientRect().top >= top) ?? rows[rows.length - 1];
     else next = rows.findLast((row) => row.getBoundingClientRect().bottom <= bottom);
-    if (!next) return true;
+    if (!next) return false;
     next.tabIndex = -1;
     next.focus({ preventScroll: true });
     next.scrollIntoView({ block: "nearest" });
     return true;
+  }
+
+  // To the next error or gap that is not in the page.
+  #elsewhere(side) {
+    const edge = this.#parts.pages.edge(side);
+    const url = document.querySelector(".export a")?.href.replace("/export.jsonl", "/messages");
+    if (edge && url) this.#find(new URL(url), side, edge);
+    else tell("no more errors");
+    return true;
+  }
+
+  async #find(url, side, edge) {
+    // The filters of the page hold here as well.
+    const kinds = url.searchParams.getAll("kind");
+    const wanted = KINDS.filter((kind) => kinds.length === 0 || kinds.includes(kind));
+    url.searchParams.delete("kind");
+    for (const kind of wanted) url.searchParams.append("kind", kind);
+    url.searchParams.set(side, edge);
+    url.searchParams.set("limit", "1");
+    const answer = wanted.length > 0 && (await fetch(url).catch(() => null));
+    if (answer === null || (answer && !answer.ok)) return tell("not found: the server does not answer");
+    const [message] = answer ? (await answer.json()).messages : [];
+    if (message) location.assign(this.#parts.pages.link({ at: message.cursor }));
+    else tell("no more errors");
   }
 
   #toggle() {
@@ -123,7 +155,7 @@ export class Keys {
     const { pages, scrolled } = this.#parts;
     if (pages.older) {
       const url = pages.link({ after: "0.0" });
-      await pages.show("after", "0.0");
+      if (!(await pages.show("after", "0.0"))) return;
       history.replaceState(null, "", url);
     }
     this.#box.scrollTop = 0;

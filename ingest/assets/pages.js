@@ -62,6 +62,11 @@ export class Pages {
     return !this.newer;
   }
 
+  // The position of the first or last row, where the list goes on beyond it.
+  edge(side) {
+    return side === "before" ? this.older && this.#first : this.newer && this.#last;
+  }
+
   // Fetches what the reader is coming near to. True when something was.
   async fill() {
     if (this.#busy || this.#rows.count >= FULL) return false;

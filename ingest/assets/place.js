@@ -8,7 +8,11 @@ const FILTERS = ".chips a, #about li a";
 export function keepPlace(box, follow) {
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.(FILTERS);
-    if (!link || follow.atEnd()) return;
+    if (!link) return;
+    // Where it led before it was clicked last, in a window that stayed.
+    link.dataset.plain ??= link.href;
+    link.href = link.dataset.plain;
+    if (follow.atEnd()) return;
     const cursor = topmost(box)?.dataset.cursor;
     if (!cursor) return;
     const [epoch, sequence] = cursor.split(".");

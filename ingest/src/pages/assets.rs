@@ -13,7 +13,7 @@ use crate::http::answer::{self, Answer};
 pub const PREFIX: &str = "/assets/";
 
 /// A file and what it holds. A script names only those that stand before it.
-const FILES: [(&str, &str); 29] = [
+const FILES: [(&str, &str); 30] = [
     ("page.css", include_str!("../../assets/page.css")),
     ("timeline.css", include_str!("../../assets/timeline.css")),
     ("runs.css", include_str!("../../assets/runs.css")),
@@ -29,6 +29,7 @@ const FILES: [(&str, &str); 29] = [
     ("again.js", include_str!("../../assets/again.js")),
     ("lag.js", include_str!("../../assets/lag.js")),
     ("stream.js", include_str!("../../assets/stream.js")),
+    ("told.js", include_str!("../../assets/told.js")),
     ("keys.js", include_str!("../../assets/keys.js")),
     ("times.js", include_str!("../../assets/times.js")),
     ("rows.js", include_str!("../../assets/rows.js")),

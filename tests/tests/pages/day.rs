@@ -5,6 +5,7 @@ use message::{Kind, Message};
 use serde_json::json;
 
 use crate::ground::{Ground, said};
+use crate::road::State;
 
 /// What a page does every so often, it does a hundred times as often: nobody waits for a minute.
 async fn hurry(ground: &Ground) -> Result<()> {
@@ -37,6 +38,12 @@ async fn a_page_of_a_run_tells_its_state_and_its_counts_when_it_hears_nothing() 
     let sql = ground.database.connect().await?;
     sql.execute("UPDATE workflow_comms.runs SET last_at = last_at - interval '1 minute'", &[]).await?;
     ground.wait_for("it is told that the run has succeeded", &format!("return {state} === 'succeeded'")).await?;
+    // And who comes back to it sees how old it is.
+    ground.road.becomes(State::Cut);
+    let chip = "document.getElementById('connection')";
+    ground.wait_for("it is cut off", &format!("return {chip}.dataset.state !== 'live'")).await?;
+    ground.ask("const now = Date.now; Date.now = () => now() + 120000; return 1").await?;
+    ground.wait_for("it is stale", &format!("return / as of \\d\\d:\\d\\d UTC$/.test({chip}.textContent)")).await?;
     ground.end().await
 }
 

@@ -18,4 +18,5 @@ mod states;
 mod story;
 mod tabs;
 mod taken;
+mod trouble;
 mod window;

@@ -1,9 +1,10 @@
 //! What a message holds never becomes part of the page: tried in the browser that it was meant for.
 
 use anyhow::Result;
+use message::{Kind, Message, Tool};
 use serde_json::json;
 
-use crate::ground::{Ground, to_all};
+use crate::ground::{Ground, said, to_all};
 
 const ATTACKS: [&str; 27] = [
     "<script>window.hit = 1</script>",
@@ -35,6 +36,56 @@ const ATTACKS: [&str; 27] = [
     "<style>* { display: none }</style><form action=/x><button id=pause>a</button></form>",
 ];
 
+/// Elements that no row is made of, and any that would run something. The policy of the page hides what runs all the same.
+const ALIEN: &str = "return [...document.querySelectorAll('#rows *, .runs *, #about *, .heading *, .chips *')].filter((element) => \
+    /^(script|img|svg|math|iframe|style|form|object|embed|input|base|meta|link|template|video|audio)$/i.test(element.tagName) || \
+    [...element.attributes].some(({ name, value }) => name.startsWith('on') || name === 'style' || name === 'srcdoc' || /^\\s*(javascript|vbscript|data):/i.test(value))) \
+    .map((element) => element.outerHTML.slice(0, 200))";
+
+/// A message that is an attack in every field that a step may choose.
+fn all_over(attack: &str, kind: &str) -> Message {
+    let tool = Tool::default()
+        .with("call_id", attack)
+        .with("name", attack)
+        .with("arguments", json!({ "command": attack, "path": attack, "content": attack }))
+        .with("status", attack)
+        .with("output", format!("--- a/{attack}\n+++ b/{attack}\n@@ -1 +1 @@ {attack}\n-{attack}\n+{attack}\n"));
+    let attrs =
+        json!({ "reason": attack, "parse_error": attack, "plan": [{ "step": attack, "status": attack }], attack: attack });
+    Message {
+        kind: Kind::new(kind).unwrap_or_else(Kind::message),
+        step_id: Some(attack.replace('\0', "")),
+        stage: Some(attack.replace('\0', "")),
+        tool: kind.starts_with("tool").then_some(tool),
+        attrs: attrs.as_object().cloned().unwrap_or_default(),
+        ..said("struck", &attack.replace('\0', ""), attack)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_field_of_a_message_becomes_part_of_a_page() -> Result<()> {
+    let ground = Ground::new().await?;
+    let kinds =
+        ["message", "tool_call", "tool_result", "reasoning", "status", "error", "log", "gap", "source-end", "step-end", "other"];
+    let messages: Vec<Message> = ATTACKS.iter().flat_map(|attack| kinds.iter().map(move |kind| all_over(attack, kind))).collect();
+    let count = messages.len();
+    ground.publish_all(messages.into_iter()).await?;
+    ground.open_live("/agents").await?;
+    ground.wait_for_history("struck", count).await?;
+    ground.open_live("/agents").await?;
+    assert_eq!(ground.ask(ALIEN).await?, json!([]), "the list of runs");
+    for place in ["", "&after=0.0", "&before=1.100"] {
+        ground.open(&format!("/agents/struck-uid?kind=&{place}")).await?;
+        ground.ask("for (const details of document.querySelectorAll('#rows details')) details.open = true; return 1").await?;
+        ground.wait_for("long texts are there", "return document.querySelectorAll('#rows [data-body]').length === 0").await?;
+        let rows = ground.ask("return document.querySelectorAll('#rows .row').length").await?;
+        assert!(rows.as_u64() >= Some(80), "{rows} rows are looked at");
+        assert_eq!(ground.ask(ALIEN).await?, json!([]), "{place}");
+    }
+    assert_eq!(ground.ask("return window.hit ?? null").await?, json!(null));
+    ground.end().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_message_runs_or_loads_anything() -> Result<()> {
     let ground = Ground::new().await?;
@@ -43,6 +94,7 @@ async fn no_message_runs_or_loads_anything() -> Result<()> {
         ground.publish(&to_all("attack", attack, attack)).await?;
     }
     ground.wait_for_rows(ATTACKS.len()).await?;
+    assert_eq!(ground.ask(ALIEN).await?, json!([]));
     for round in ["live", "history"] {
         ground
             .ask("for (const link of document.querySelectorAll('#rows .what a')) if (link.target !== '_blank') link.click(); return 1")
