@@ -80,7 +80,9 @@ export class Pages {
   async show(place, position) {
     this.#turn += 1;
     const turn = this.#turn;
+    this.#box.setAttribute("aria-busy", "true");
     const section = await this.#fetch(place ? { [place]: position } : {});
+    if (turn === this.#turn) this.#box.removeAttribute("aria-busy");
     if (!section || turn !== this.#turn) return false;
     this.#rows.clear();
     this.#box.querySelector(":scope > .notice")?.remove();

@@ -2,6 +2,8 @@
 // rows folded. Single rows arrive at the end, whole pages at both ends. The server renders every row; nothing here makes
 // markup of a message's text.
 
+import { isAfter } from "./cursor.js";
+
 const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
 // A fold holds no more: what is folded is in the page all the same.
 const MOST_FOLDED = 100;
@@ -32,9 +34,16 @@ export function rowsOf(entry) {
   return entry.matches(".row") ? [entry] : entry.querySelectorAll(".row");
 }
 
+// The positions of the results in the row of their call.
+function resultsOf(row) {
+  return [...row.querySelectorAll(".results > span[id]")].map(({ id }) => id.slice("m-".length));
+}
+
 export class Rows {
   #list;
   #calls = new Map();
+  // Calls that are not in the page any more, while a result in their row is from after its start.
+  #cutOff = new Map();
   #zone = "UTC";
 
   constructor(list) {
@@ -67,12 +76,15 @@ export class Rows {
     this.#remember(row);
     const last = this.#list.lastElementChild;
     const previous = lastRow(last);
-    if (previous?.dataset.day !== row.dataset.day) this.#list.append(this.#dayOf(row));
-    else if (row.hasAttribute("data-fold")) {
+    if (previous?.dataset.day !== row.dataset.day) {
+      this.#list.append(this.#dayOf(row), row);
+      return;
+    }
+    if (row.hasAttribute("data-fold")) {
       if (last.matches(".fold") && last.childElementCount <= MOST_FOLDED) return this.#foldInto(last, row);
       if (last.matches(".row[data-fold]")) return this.#foldInto(this.#foldOf(last), row);
     }
-    if (last?.matches(".row") && last.dataset.who === row.dataset.who) row.classList.add("same");
+    if (last.matches(".row") && last.dataset.who === row.dataset.who) row.classList.add("same");
     this.#list.append(row);
   }
 
@@ -116,15 +128,23 @@ export class Rows {
       over -= rowsOf(entry).length;
       entry = atStart ? entry.nextElementSibling : entry.previousElementSibling;
     }
+    for (const entry of gone) entry.remove();
+    const first = this.firstCursor();
+    const reaches = (row) => first !== undefined && resultsOf(row).some((cursor) => !isAfter(first, cursor));
+    for (const [call, row] of this.#cutOff) if (!reaches(row)) this.#cutOff.delete(call);
     for (const entry of gone) {
-      for (const row of rowsOf(entry)) if (row.dataset.call) this.#calls.delete(row.dataset.call);
-      entry.remove();
+      for (const row of rowsOf(entry)) {
+        if (!row.dataset.call) continue;
+        this.#calls.delete(row.dataset.call);
+        if (atStart && reaches(row)) this.#cutOff.set(row.dataset.call, row);
+      }
     }
     return gone.length > 0;
   }
 
   clear() {
     this.#calls.clear();
+    this.#cutOff.clear();
     this.#list.replaceChildren();
   }
 
@@ -133,7 +153,19 @@ export class Rows {
     for (const entry of entries) {
       for (const row of rowsOf(entry)) if (this.has(row.dataset.cursor)) row.remove();
     }
-    return entries.filter((entry) => entry.matches(".day, .notice") || (entry.matches(".row") ? !this.has(entry.dataset.cursor) : entry.querySelector(".row")));
+    return entries.map((entry) => this.#whole(entry)).filter((entry) => entry.matches(".day, .notice") || (entry.matches(".row") ? !this.has(entry.dataset.cursor) : entry.querySelector(".row")));
+  }
+
+  // A call that was let go before a result of it comes back as it was: its page of the server knows nothing of that result.
+  #whole(entry) {
+    const row = this.#cutOff.get(entry.dataset.call);
+    if (!row || row.dataset.cursor !== entry.dataset.cursor) return entry;
+    this.#cutOff.delete(entry.dataset.call);
+    row.className = entry.className;
+    row.dataset.day = entry.dataset.day;
+    row.querySelector("a.when").replaceWith(entry.querySelector("a.when"));
+    entry.replaceWith(row);
+    return row;
   }
 
   #rememberAll(entry) {
@@ -228,8 +260,14 @@ export class Rows {
     latest.className = "latest";
     summary.append(time, count, latest);
     row.classList.remove("same");
+    const focused = row.contains(document.activeElement) && document.activeElement;
     row.replaceWith(fold);
     fold.append(summary, row);
+    if (focused) {
+      // Whoever is at it stays there.
+      fold.open = true;
+      focused.focus({ preventScroll: true });
+    }
     return fold;
   }
 

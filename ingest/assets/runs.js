@@ -48,12 +48,16 @@ function update(row) {
     present.dataset.last = row.dataset.last;
     present.dataset.state = row.dataset.state;
   } else {
-    waiting.delete(run);
     if (table.dataset.new === undefined || !belongs(row)) return;
     waiting.set(run, row);
-    if (waiting.size > MOST) waiting.delete(waiting.keys().next().value);
+    // They do not come in their order.
+    if (waiting.size > MOST) waiting.delete([...waiting].reduce(older)[0]);
   }
   timer ||= setTimeout(settle, body.childElementCount === 0 ? 0 : EVERY);
+}
+
+function older(one, other) {
+  return isAfter(one[1].dataset.last, other[1].dataset.last) ? other : one;
 }
 
 // Whether a run belongs on this page. What was searched for stays, whatever becomes of it.

@@ -30,6 +30,8 @@ const about = new About(timeline);
 const follow = new Follow(timeline, { resumed: flush, latest: toLatest });
 
 let held = [];
+// What was shown last: it comes again where the end of the list is fetched before history reaches so far.
+let recent = [];
 // The newest of those that were given up, and how many were.
 let givenUp = null;
 let lost = 0;
@@ -62,6 +64,7 @@ function flush() {
   if (givenUp) return toLatest();
   shownAt = performance.now();
   const now = held.splice(0, AT_ONCE);
+  recent = [...recent, ...now].slice(-MOST_HELD);
   for (const row of parseAll(now.map(({ data }) => data).join(""))) {
     if (rows.has(row.dataset.cursor)) continue;
     settle(row);
@@ -93,22 +96,30 @@ async function toLatest() {
   scrolled();
 }
 
-// What history has told already does not wait any more. What it does not reach yet is asked for again.
+// What history has told already does not wait any more. What it does not reach yet is asked for again: false, where some of it
+// is no longer here.
 function keepAfter(position) {
-  held = held.filter(({ id }) => isAfter(id, position));
+  const last = rows.lastCursor();
+  const isMissing = ({ id }) => isAfter(id, position) && (!last || isAfter(id, last)) && !rows.has(id);
+  held = [...recent.filter(isMissing), ...held.filter(({ id }) => isAfter(id, position))];
+  recent = recent.filter((row) => !isMissing(row));
   if (givenUp && isAfter(givenUp, position)) {
     pages.lostEnd();
-    return;
+    return false;
   }
   givenUp = null;
   lost = 0;
+  return true;
 }
 
 async function scrolled() {
   about.moved();
   while (await pages.fill()) {
-    if (pages.atEnd) keepAfter(pages.asOf);
     about.moved();
+    if (pages.atEnd && !keepAfter(pages.asOf)) {
+      setTimeout(scrolled, AGAIN);
+      break;
+    }
   }
   if (held.length > 0 && pages.atEnd && follow.moves()) soon();
   wait();
@@ -121,6 +132,7 @@ function wait() {
 function reset() {
   // The server cannot go on from our place, and begins again with its newest rows.
   held = [];
+  recent = [];
   givenUp = null;
   lost = 0;
   pages.beginAnew();
@@ -128,6 +140,14 @@ function reset() {
   notice.className = "notice";
   notice.textContent = "Some messages before these are no longer in the stream.";
   rows.list.append(notice);
+  // Where none of them is for this page, it shows what history has.
+  setTimeout(async () => {
+    if (rows.count > 0 || held.length > 0 || !(await pages.show())) return;
+    rows.list.prepend(notice);
+    keepAfter(pages.asOf);
+    follow.toEnd();
+    scrolled();
+  }, AGAIN);
 }
 
 // What the server has rendered becomes a part of this page: its times as the reader likes them, and what scrolls by itself can

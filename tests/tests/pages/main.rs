@@ -4,6 +4,7 @@ mod access;
 mod around;
 mod connection;
 mod day;
+mod edges;
 mod filters;
 mod general;
 mod ground;
