@@ -24,10 +24,29 @@ pub fn render_with_runs(text: &str) -> Markup {
     write(text, true)
 }
 
+/// The words of a text that may be markdown, without its marks: for a place that has room for a line of it.
+#[must_use]
+pub fn words(text: &str) -> String {
+    let mut words = String::with_capacity(text.len());
+    for event in Parser::new_ext(text, options()) {
+        match event {
+            Event::Text(text) | Event::Code(text) | Event::Html(text) | Event::InlineHtml(text) => words.push_str(&text),
+            Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image) => {}
+            Event::SoftBreak | Event::HardBreak | Event::Rule | Event::End(_) => words.push(' '),
+            _ => {}
+        }
+    }
+    words.truncate(words.trim_end().len());
+    words
+}
+
+fn options() -> Options {
+    Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
+}
+
 fn write(text: &str, runs: bool) -> Markup {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut writer = Writer { runs, ..Writer::default() };
-    for event in TextMergeStream::new(Parser::new_ext(text, options)) {
+    for event in TextMergeStream::new(Parser::new_ext(text, options())) {
         writer.event(event);
     }
     PreEscaped(writer.html)

@@ -6,7 +6,7 @@ use message::Timestamp;
 use super::layout::{self, Here, Shell, Visit};
 use super::list::Piece;
 use super::rights::Limits;
-use super::{choice, colour, figures, general, run};
+use super::{choice, colour, figures, general, markdown, run};
 use crate::api::event;
 use crate::http::query::{self, Query};
 use crate::read::runs::{RunPage, RunSummary};
@@ -123,7 +123,7 @@ pub fn row(run: &RunSummary, now: Timestamp) -> Markup {
             td.last {
                 span { @if let Some(preview) = &run.preview {
                     @if let Some(agent) = &run.preview_agent { (agent) ": " }
-                    (figures::middle_cut(event::start(preview, 400), 160))
+                    (figures::middle_cut(&markdown::words(event::start(preview, 400)), 160))
                 } }
             }
             td.right.quiet { time.ago datetime=(run.last_at) title=(run.last_at) { (figures::ago(run.last_at, now)) } }

@@ -9,6 +9,7 @@ mod filters;
 mod general;
 mod ground;
 mod plain;
+mod portrait;
 mod readable;
 mod road;
 mod run;

@@ -21,7 +21,7 @@ async fn picture(ground: &Ground, name: &str) -> Result<()> {
     std::fs::write(folder.join(format!("{name}.png")), png).context("cannot keep a picture")
 }
 
-async fn look(ground: &Ground, path: &str, name: &str) -> Result<()> {
+pub async fn look(ground: &Ground, path: &str, name: &str) -> Result<()> {
     for (theme, (width, height), suffix) in [("light", WIDE, "light"), ("dark", WIDE, "dark"), ("light", PHONE, "phone")] {
         ground.resize(width, height).await?;
         ground.colours(theme).await?;
@@ -39,6 +39,9 @@ async fn look(ground: &Ground, path: &str, name: &str) -> Result<()> {
         let live =
             "const chip = document.getElementById('connection'); return !chip || ['live', 'still'].includes(chip.dataset.state)";
         ground.wait_for("the page is live", live).await?;
+        let marked =
+            "return document.querySelector('#spread .bar') === null || document.querySelector('#spread .bar.seen') !== null";
+        ground.wait_for("the bars on screen are marked", marked).await?;
         let name = format!("{name}-{suffix}");
         picture(ground, &name).await?;
         assert_eq!(ground.ask(TOO_WIDE).await?, false, "{name} is wider than the window");

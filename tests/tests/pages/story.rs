@@ -12,6 +12,8 @@ use crate::ground::{Ground, said, to_all};
 pub const RUN: &str = "fix-bug";
 /// How many messages it has.
 pub const COUNT: usize = 35;
+/// How many messages the two runs beside it have.
+pub const OTHERS: i64 = 5;
 
 const DIFFERENCE: &str = "diff --git a/records/src/cut.rs b/records/src/cut.rs\n--- a/records/src/cut.rs\n+++ b/records/src/cut.rs\n\
     @@ -41,7 +41,10 @@ impl Cutter {\n     fn cut(&mut self, bytes: &[u8]) -> Option<Record> {\n-        let end = memchr(b'\\n', bytes)?;\n\

@@ -1,4 +1,4 @@
-use super::{plain, render, render_with_runs};
+use super::{plain, render, render_with_runs, words};
 
 #[track_caller]
 fn check(text: &str, html: &str) {
@@ -18,6 +18,21 @@ fn what_people_write_keeps_its_shape() {
         "<div class=\"table\"><table><thead><tr><th>a</th><th class=\"right\">b</th></tr></thead><tbody>\
          <tr><td>1</td><td class=\"right\">2</td></tr></tbody></table></div>",
     );
+}
+
+#[test]
+fn a_line_of_it_has_no_marks() {
+    for (text, line) in [
+        (
+            "The pages of **records** are _new_; `fix-bug` may [link](https://example.org) to them.",
+            "The pages of records are new; fix-bug may link to them.",
+        ),
+        ("# big\n\n- one\n- two\n\n```\ncode\n```", "big one two code"),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", "a b 1 2"),
+        ("snake_case_name <b> 2 * 3 * 4", "snake_case_name <b> 2 * 3 * 4"),
+    ] {
+        assert_eq!(words(text).split_whitespace().collect::<Vec<_>>().join(" "), line);
+    }
 }
 
 #[test]
