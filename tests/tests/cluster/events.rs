@@ -11,7 +11,7 @@ const DROPPED: &str = "agentcomms_injector_events_dropped_total";
 
 #[tokio::test]
 async fn the_owner_of_pods_has_one_event_of_each_kind_and_none_of_a_dry_run() {
-    let ground = Ground::new("told").await;
+    let ground = Ground::new("noticed").await;
     let replica = ground.serve(&[]).await;
     let events = Api::<Event>::namespaced(ground.client.clone(), &ground.steps());
     assert_eq!(events.list(&ListParams::default()).await.unwrap().items, [], "a dry run left an event");
