@@ -51,12 +51,12 @@ function update(row) {
     if (table.dataset.new === undefined || !belongs(row)) return;
     waiting.set(run, row);
     // They do not come in their order.
-    if (waiting.size > MOST) waiting.delete([...waiting].reduce(older)[0]);
+    if (waiting.size > MOST) waiting.delete([...waiting].reduce(earlier)[0]);
   }
   timer ||= setTimeout(settle, body.childElementCount === 0 ? 0 : EVERY);
 }
 
-function older(one, other) {
+function earlier(one, other) {
   return isAfter(one[1].dataset.last, other[1].dataset.last) ? other : one;
 }
 

@@ -59,7 +59,7 @@ export class Source {
     const source = new EventSource(this.#address());
     this.#source = source;
     // Until it is known better, what was said last holds: signed out, or without a network.
-    if (this.#state !== "out" && navigator.onLine) this.#tell("opening", this.#before ? "Reconnecting" : "Connecting");
+    if (navigator.onLine) this.#tries("opening", this.#before ? "Reconnecting" : "Connecting");
     source.addEventListener("open", () => {
       this.#heard = Date.now();
       this.#wait = FIRST_WAIT;
@@ -145,13 +145,10 @@ export class Source {
     if (source !== this.#source) return;
     this.#heard = Date.now();
     if (!navigator.onLine) return this.#waitForNetwork();
-    if (source.readyState === EventSource.CONNECTING) {
-      if (this.#state !== "out") this.#tell("waiting", "Reconnecting");
-      return;
-    }
+    if (source.readyState === EventSource.CONNECTING) return this.#tries("waiting", "Reconnecting");
     this.close();
     const text = `Reconnecting in ${Math.max(1, Math.round(this.#again() / 1000))} s`;
-    if (this.#state !== "out") this.#tell("closed", text);
+    this.#tries("closed", text);
     this.#explain(text);
   }
 
@@ -161,6 +158,11 @@ export class Source {
     if (this.#source !== null) return;
     if (answer?.status === 401) this.#tell("out", "Sign in again");
     else if (this.#state === "out") this.#tell("closed", text);
+  }
+
+  // Whoever has to sign in is told that until something is open again.
+  #tries(state, text) {
+    if (this.#state !== "out") this.#tell(state, text);
   }
 
   #tell(state, text) {

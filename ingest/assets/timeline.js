@@ -101,8 +101,9 @@ async function toLatest() {
 function keepAfter(position) {
   const last = rows.lastCursor();
   const isMissing = ({ id }) => isAfter(id, position) && (!last || isAfter(id, last)) && !rows.has(id);
-  held = [...recent.filter(isMissing), ...held.filter(({ id }) => isAfter(id, position))];
-  recent = recent.filter((row) => !isMissing(row));
+  const missing = new Set(recent.filter(isMissing));
+  recent = recent.filter((row) => !missing.has(row));
+  held = [...missing, ...held.filter(({ id }) => isAfter(id, position))];
   if (givenUp && isAfter(givenUp, position)) {
     pages.lostEnd();
     return false;

@@ -4,15 +4,37 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
-use fantoccini::Client;
+use fantoccini::{Client, ClientBuilder};
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
 use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use neighbours::Chromium;
 use serde_json::{Value, json};
 
 /// How long a page may take to show something, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Opens a session, with these capabilities beside those of every test.
+pub async fn open(chromium: &Chromium, more: &[(&str, Value)]) -> Result<Client> {
+    let mut capabilities = chromium.capabilities();
+    capabilities.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let session = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&chromium.url()).await;
+    session.context("no browser session")
+}
+
+/// The size of the window, in CSS pixels; a narrow one is a phone's.
+pub async fn resize(browser: &Client, driver: &str, (width, height): (u32, u32)) -> Result<()> {
+    let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+    tell(browser, driver, "Emulation.setDeviceMetricsOverride", metrics).await.map(drop)
+}
+
+/// Light or dark, as the reader's system is.
+pub async fn colours(browser: &Client, driver: &str, scheme: &str) -> Result<()> {
+    let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+    tell(browser, driver, "Emulation.setEmulatedMedia", features).await.map(drop)
+}
 
 /// Tells it something that is in no page: a command of Chromium's own protocol. `driver` is where its driver listens.
 pub async fn tell(browser: &Client, driver: &str, command: &str, parameters: Value) -> Result<Value> {

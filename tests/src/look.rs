@@ -113,11 +113,9 @@ impl<'a> Look<'a> {
         bail!("{}", self.wrong.join("\n"))
     }
 
-    async fn from(&self, (width, height): (u32, u32), theme: &str) -> Result<()> {
-        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
-        self.tell("Emulation.setDeviceMetricsOverride", metrics).await?;
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] });
-        self.tell("Emulation.setEmulatedMedia", features).await.map(drop)
+    async fn from(&self, window: (u32, u32), theme: &str) -> Result<()> {
+        browser::resize(self.browser, &self.driver, window).await?;
+        browser::colours(self.browser, &self.driver, theme).await
     }
 
     async fn ask(&self, script: &str) -> Result<Value> {

@@ -16,12 +16,21 @@ fn a_failing_condition_is_named_until_it_holds() {
     assert_eq!(readiness.report().0, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn whoever_keeps_connections_open_keeps_no_question_away() {
+/// Serves; where, and what ends it and waits for that.
+async fn serving() -> (SocketAddr, impl AsyncFnOnce()) {
     let listener = bind("tests", ([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let served = tokio::spawn(serve(listener, Readiness::default(), Arc::new(Registry::default()), stop.clone()));
+    (address, async move || {
+        stop.cancel();
+        served.await.unwrap();
+    })
+}
+
+#[tokio::test]
+async fn whoever_keeps_connections_open_keeps_no_question_away() {
+    let (address, end) = serving().await;
     let mut idle = Vec::new();
     for _ in 0..=MOST_CONNECTIONS {
         idle.push(TcpStream::connect(address).await.unwrap());
@@ -39,23 +48,18 @@ async fn whoever_keeps_connections_open_keeps_no_question_away() {
         let error = other.try_read(&mut [0]).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     }
-    stop.cancel();
-    served.await.unwrap();
+    end().await;
 }
 
 #[tokio::test]
 async fn the_port_answers_and_stops_with_the_token() {
-    let listener = bind("tests", ([127, 0, 0, 1], 0).into()).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let stop = CancellationToken::new();
-    let served = tokio::spawn(serve(listener, Readiness::default(), Arc::new(Registry::default()), stop.clone()));
+    let (address, end) = serving().await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    stop.cancel();
-    served.await.unwrap();
+    end().await;
 }
 
 #[tokio::test]

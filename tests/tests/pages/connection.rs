@@ -98,17 +98,8 @@ async fn a_place_that_is_no_longer_kept_is_told_and_the_newest_follows() -> Resu
     for number in 0..3 {
         ground.publish(&said("kept", "coder", &format!("new {number}"))).await?;
     }
-    // As if days had passed: what the page was told, and what came after it, has left the stream and is dropped.
-    let stream = async_nats::jetstream::new(ground.nats.admin().connect().await?).get_stream("agent-comms").await?;
-    stream.purge().sequence(4).await?;
-    let database = ground.database.connect().await?;
-    let stored = "SELECT coalesce(max(watermark), 0) FROM workflow_comms.stream_epochs";
-    let start = Instant::now();
-    while database.query_one(stored, &[]).await?.get::<_, i64>(0) < 4 {
-        assert!(start.elapsed() < PATIENCE, "it is not stored");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    database.batch_execute("DELETE FROM workflow_comms.agent_messages WHERE stream_seq < 4; UPDATE workflow_comms.stream_epochs SET kept_from = 4").await?;
+    // What the page was told, and what came after it, is dropped.
+    ground.drop_before(4, 4).await?;
     // A replica that begins now does not remember it.
     let ground = ground.restart().await?;
     ground.road.becomes(State::Open);

@@ -1,13 +1,11 @@
 //! What lies over an edge of the window that a page is: between history and what is live, between a call and its result, at a
 //! row that folds under the reader.
 
-use std::time::{Duration, Instant};
-
 use anyhow::Result;
 use message::{Kind, Message, Tool};
 use serde_json::json;
 
-use crate::ground::{Ground, PATIENCE, said};
+use crate::ground::{Ground, said};
 use crate::road::State;
 
 const LAST: &str = "[...document.querySelectorAll('#rows .row .what')].at(-1)?.textContent";
@@ -103,17 +101,7 @@ async fn a_page_to_which_nothing_new_belongs_shows_what_is_kept_after_a_reset() 
         ground.publish(&of_kind(Kind::ERROR, said("kept", "coder", text))).await?;
     }
     ground.publish_all((0..NEW).map(|number| said("kept", "coder", &format!("new {number}")))).await?;
-    let stream = async_nats::jetstream::new(ground.nats.admin().connect().await?).get_stream("agent-comms").await?;
-    stream.purge().sequence(3).await?;
-    let database = ground.database.connect().await?;
-    let start = Instant::now();
-    while database.query_one("SELECT max(watermark) FROM workflow_comms.stream_epochs", &[]).await?.get::<_, i64>(0) < NEW + 3 {
-        assert!(start.elapsed() < PATIENCE, "it is not stored");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let dropped =
-        "DELETE FROM workflow_comms.agent_messages WHERE stream_seq < 3; UPDATE workflow_comms.stream_epochs SET kept_from = 3";
-    database.batch_execute(dropped).await?;
+    ground.drop_before(3, NEW + 3).await?;
     let ground = ground.restart().await?;
     ground.road.becomes(State::Open);
     ground.wait_for("what is kept is shown", &format!("return {LAST} === 'errorkept' || {LAST} === 'error kept'")).await?;

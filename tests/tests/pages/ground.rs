@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream;
 use bytes::Bytes;
-use fantoccini::{Client, ClientBuilder, Locator};
+use fantoccini::{Client, Locator};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
@@ -150,14 +150,12 @@ impl Ground {
 
     /// The size of the window, in CSS pixels.
     pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
-        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
-        self.tell("Emulation.setDeviceMetricsOverride", metrics).await.map(drop)
+        tests::browser::resize(&self.browser, &self.chromium.url(), (width, height)).await
     }
 
     /// Light or dark, as the reader's system is.
     pub async fn colours(&self, scheme: &str) -> Result<()> {
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.tell("Emulation.setEmulatedMedia", features).await.map(drop)
+        tests::browser::colours(&self.browser, &self.chromium.url(), scheme).await
     }
 
     /// Moves the pointer over an element.
@@ -213,6 +211,24 @@ impl Ground {
              .then((lines) => lines.split('\\n').length - 1 === {count}))"
         );
         self.wait_for(&format!("{count} messages are history"), &script).await
+    }
+
+    /// As if days had passed: once everything up to a position is stored, what is before another has left the stream and is dropped.
+    pub async fn drop_before(&self, kept_from: i64, stored: i64) -> Result<()> {
+        let stream = jetstream::new(self.nats.admin().connect().await?).get_stream("agent-comms").await?;
+        stream.purge().sequence(u64::try_from(kept_from)?).await?;
+        let database = self.database.connect().await?;
+        let watermark = "SELECT coalesce(max(watermark), 0) FROM workflow_comms.stream_epochs";
+        let start = Instant::now();
+        while database.query_one(watermark, &[]).await?.get::<_, i64>(0) < stored {
+            ensure!(start.elapsed() < PATIENCE, "it is not stored");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let dropped = format!(
+            "DELETE FROM workflow_comms.agent_messages WHERE stream_seq < {kept_from}; \
+             UPDATE workflow_comms.stream_epochs SET kept_from = {kept_from}"
+        );
+        database.batch_execute(&dropped).await.context("the day is not dropped")
     }
 
     /// Waits until the list shows so many messages.
@@ -294,11 +310,7 @@ impl Replica {
 
 async fn start_browser() -> Result<(Chromium, Client)> {
     let chromium = Chromium::start().await?;
-    let browser = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
-        .capabilities(chromium.capabilities())
-        .connect(&chromium.url())
-        .await
-        .context("no browser session")?;
+    let browser = tests::browser::open(&chromium, &[]).await?;
     Ok((chromium, browser))
 }
 

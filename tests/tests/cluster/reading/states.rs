@@ -1,20 +1,14 @@
 //! What somebody who may read nothing, or not everything, is told: who they are, what they see, and what to ask for.
 
 use anyhow::Result;
-use fantoccini::{Client, ClientBuilder, Locator};
+use fantoccini::Locator;
 use neighbours::Chromium;
-use serde_json::Value;
 use tests::browser::wait_for;
 use tests::look::Look;
 
+use super::browser::{self, sign_in};
 use super::ground::{Ground, make_namespace};
 use crate::ground::eventually;
-
-async fn sign_in(browser: &Client, token: &str) -> Result<()> {
-    browser.find(Locator::Css("input[name=token]")).await?.send_keys(token).await?;
-    browser.find(Locator::Css("form.login button")).await?.click().await?;
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_may_not_read_everything_is_told_what_to_ask_for() -> Result<()> {
@@ -27,11 +21,7 @@ async fn whoever_may_not_read_everything_is_told_what_to_ask_for() -> Result<()>
     let reader = ground.reader("reader").await;
     let token = reader.token().await;
     let chromium = Chromium::start().await?;
-    let mut capabilities = chromium.capabilities();
-    // Its authority is the test's own.
-    capabilities.insert("acceptInsecureCerts".to_owned(), Value::Bool(true));
-    let connector = hyper_util::client::legacy::connect::HttpConnector::new();
-    let browser = ClientBuilder::new(connector).capabilities(capabilities).connect(&chromium.url()).await?;
+    let browser = browser::open(&chromium).await?;
     let open = async |path: &str| browser.goto(&format!("https://localhost:{}{path}", ground.api.port())).await;
     let mut look = Look::new(&browser, &chromium).await?;
 
